@@ -1,0 +1,5 @@
+"""``python -m olmix_evalscript``."""
+
+from olmix_evalscript.cli import main
+
+main()

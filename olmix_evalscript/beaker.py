@@ -1,0 +1,517 @@
+"""A group ID in, what Beaker knows of its experiments out; the only module that asks Beaker.
+
+beaker-py supplies the configuration, the channel and the messages. The calls go through
+`_Client.call` instead of beaker-py's own methods, since those retry an unreachable server for
+ever, without a deadline and without a word.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import grpc
+import yaml
+from beaker import Beaker
+from beaker import beaker_pb2 as pb2
+from beaker.exceptions import BeakerConfigurationError
+
+from olmix_evalscript import __version__, yamltext
+from olmix_evalscript.errors import BeakerError, TrainerCommandError
+from olmix_evalscript.swarm import STATUSES, Experiment, Task, mentions, shown
+from olmix_evalscript.trainer import parse_trainer
+
+PAGE_SIZE = 50  # the server's own limit
+WORKERS = 32  # calls under way at once
+ATTEMPT_SECONDS = 30.0  # after which a call without an answer is made anew
+LONGEST_PAUSE = 4.0  # seconds between two attempts
+
+_Code = grpc.StatusCode
+_PASSING = (
+    _Code.UNAVAILABLE,
+    _Code.RESOURCE_EXHAUSTED,
+    _Code.ABORTED,
+    _Code.DEADLINE_EXCEEDED,
+)
+_REFUSED = (
+    "Beaker refused the token. Take a new one from https://beaker.org/user and set BEAKER_TOKEN, "
+    "or put it into ~/.beaker/config.yml as user_token."
+)
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where to look, and for how long."""
+
+    workspaces: tuple[str, ...] = ()  # owner/name; empty: the whole organization
+    author: str | None = None  # Beaker user name
+    mine: bool = False  # only what the token's owner launched
+    since: datetime | None = None  # created at or after
+    timeout: float = 120.0  # seconds for everything asked of Beaker
+
+
+@dataclass(frozen=True)
+class Report:
+    """How to tell the user what goes on meanwhile."""
+
+    status: Callable[[str], None]  # what is being done, as one line that may be overwritten
+    detail: Callable[[str], None]  # each call, for those who want to see it
+
+
+def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
+    """Find all experiments that carry a group's ID, trainers and others.
+
+    They are found by their name or description, and as members of a Beaker group of that ID or
+    name, which is what the ``groups`` of a spec become.
+
+    Raises:
+        BeakerError: If Beaker cannot be asked or does not answer in time.
+    """
+    with _connect(search, report) as client:
+        targets = _targets(client, search)
+        grouped = client.submit(_group_members, client, group_id, targets)
+        pending: dict[str, _Pending] = {}
+        for page in _workload_pages(client, search, targets, text=group_id):
+            for workload in page:
+                pending.setdefault(_id(workload), _Pending(client, workload))
+            report.status(f"Asking Beaker: {len(pending)} experiments found")
+        members = [id for id in grouped.result() if id not in pending]
+        for workload in client.map(lambda id: _workload(client, id), members):
+            if workload is not None and _is_wanted(client, workload, search):
+                pending.setdefault(_id(workload), _Pending(client, workload))
+        found = []
+        for done, item in enumerate(pending.values(), 1):
+            found.append(item.result())
+            report.status(f"Asking Beaker: {done} of {len(pending)} experiments read")
+        return found
+
+
+def scan(search: Search, report: Report) -> Iterator[list[Experiment]]:
+    """Read every experiment there is, newest first, a page at a time.
+
+    Yields:
+        The experiments of one page.
+
+    Raises:
+        BeakerError: If Beaker cannot be asked or does not answer in time.
+    """
+    with _connect(search, report) as client:
+        started, done = time.monotonic(), 0
+        for page in _workload_pages(client, search, _targets(client, search)):
+            yield [item.result() for item in [_Pending(client, workload) for workload in page]]
+            done += len(page)
+            rate = done / max(time.monotonic() - started, 0.001)
+            report.status(f"Reading Beaker: {done} experiments, {rate:.0f}/s")
+
+
+def find_by_scan(group_id: str, search: Search, report: Report) -> list[Experiment]:
+    """Find all experiments that mention a group's ID anywhere, by reading every one there is.
+
+    Raises:
+        BeakerError: If Beaker cannot be asked or does not answer in time.
+    """
+    return [
+        experiment
+        for page in scan(search, report)
+        for experiment in page
+        if mentions(group_id, experiment)
+    ]
+
+
+class _CallError(BeakerError):
+    """A call that Beaker answered with an error that does not pass."""
+
+    def __init__(self, method: str, code: grpc.StatusCode, details: str) -> None:
+        self.code = code
+        message = {
+            _Code.UNAUTHENTICATED: _REFUSED,
+            _Code.PERMISSION_DENIED: f"Beaker denies permission: {details}. Ask for access, or "
+            "name the workspaces you can read with --workspace.",
+        }
+        super().__init__(
+            message.get(code, f"Beaker's answer to {method} is {code.name}: {details}. Try again.")
+        )
+
+
+class _Client:
+    """Calls to Beaker, all under one deadline, many at a time."""
+
+    def __init__(self, beaker: Beaker, timeout: float, report: Report) -> None:
+        self._service = beaker.service
+        self._close_channel = beaker.close
+        self._metadata = [("authorization", f"bearer {beaker.config.user_token}")]
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._closed = threading.Event()
+        self._pool = ThreadPoolExecutor(WORKERS)
+        self._names: dict[str, Future[str]] = {}
+        self._report = report
+        self.organization = beaker.config.default_org or "ai2"
+
+    def call(self, method: str, request: Any) -> Any:
+        """Call one of Beaker's methods, again and again while the failure may pass.
+
+        Raises:
+            BeakerError: If time is up, or the failure is one that does not pass.
+        """
+        pause = 0.25
+        while True:
+            started = time.monotonic()
+            left = self._deadline - started
+            try:
+                return getattr(self._service, method)(
+                    request, timeout=min(left, ATTEMPT_SECONDS), metadata=self._metadata
+                )
+            except grpc.RpcError as error:
+                code, details = error.code(), shown(error.details() or "no details")
+            finally:
+                took = time.monotonic() - started
+                self._report.detail(f"{method}: {took * 1000:.0f} ms")
+            if code not in _PASSING:
+                raise _CallError(method, code, details)
+            if self._deadline - time.monotonic() < pause or self._closed.is_set():
+                raise BeakerError(
+                    f"Beaker did not answer within {self._timeout:g} s ({code.name}: {details}). "
+                    "Check the network, or give it longer with --timeout."
+                )
+            self._report.status(f"Beaker does not answer ({code.name}); trying again")
+            self._closed.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def pages(self, method: str, request: Any) -> Iterator[Any]:
+        """The responses of a listing, one page after another.
+
+        Raises:
+            BeakerError: As `call`, and if the listing goes round in a circle.
+        """
+        tokens: set[str] = set()
+        while True:
+            response = self.call(method, request)
+            yield response
+            token = response.next_page_token
+            if not token:
+                return
+            if token in tokens:
+                raise BeakerError(f"Beaker's {method} repeats itself without an end. Try again.")
+            tokens.add(token)
+            request = type(request)(next_page_token=token)
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
+        return self._pool.submit(function, *args)
+
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        return self._pool.map(function, items)
+
+    def name(self, kind: str, id: str) -> Future[str]:
+        """The name of a user or workspace, asked for once; the ID itself where there is none."""
+        if id not in self._names:
+            self._names[id] = self._pool.submit(_user_name if kind == "user" else _workspace, self, id)
+        return self._names[id]
+
+    def close(self) -> None:
+        """Cancel what is under way; returns at once."""
+        self._closed.set()
+        self._close_channel()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _connect(search: Search, report: Report) -> Iterator[_Client]:
+    try:
+        beaker = Beaker.from_env(
+            check_for_upgrades=False, user_agent=f"olmix-evalscript v{__version__}"
+        )
+    except (BeakerConfigurationError, OSError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise BeakerError(
+            f"there is no usable Beaker token ({type(error).__name__}: {error}). Take one from "
+            "https://beaker.org/user and set BEAKER_TOKEN, or put it into ~/.beaker/config.yml."
+        ) from None
+    if not (beaker.config.user_token.isascii() and beaker.config.user_token.isprintable()):
+        raise BeakerError(_REFUSED)
+    client = _Client(beaker, search.timeout, report)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What a listing covers: one workspace, or all of the organization."""
+
+    organization_id: str
+    workspace_id: str | None
+    workspace: str  # for messages
+
+
+def _targets(client: _Client, search: Search) -> list[_Target]:
+    request = pb2.ResolveOrganizationNameRequest(organization_name=client.organization)
+    try:
+        organization = client.call("ResolveOrganizationName", request).organization_id
+    except _CallError as error:
+        if error.code is not _Code.NOT_FOUND:
+            raise
+        organization = client.organization  # as beaker-py: it may be an ID
+    if not search.workspaces:
+        return [_Target(organization, None, "the organization")]
+    ids = client.map(lambda name: _workspace_id(client, name), search.workspaces)
+    return [
+        _Target(organization, id, name)
+        for id, name in zip(ids, search.workspaces, strict=True)
+    ]
+
+
+def _workspace_id(client: _Client, workspace: str) -> str:
+    owner, _, name = workspace.partition("/")
+    request = pb2.ResolveWorkspaceNameRequest(owner_name=owner, workspace_name=name)
+    try:
+        id: str = client.call("ResolveWorkspaceName", request).workspace_id
+    except _CallError as error:
+        if error.code is _Code.NOT_FOUND:
+            raise BeakerError(
+                f"there is no workspace {shown(workspace)}; expected OWNER/NAME such as ai2/olmix"
+            ) from None
+        raise _about(workspace, error) from None
+    return id
+
+
+def _about(workspace: str, error: _CallError) -> BeakerError:
+    return BeakerError(f"{shown(workspace)}: {error}")
+
+
+def _author_id(client: _Client, search: Search) -> str | None:
+    if search.mine:
+        me: str = client.call("GetUser", pb2.GetUserRequest()).user.id
+        return me
+    return _user_id(client, search.author) if search.author else None
+
+
+def _user_id(client: _Client, name: str) -> str:
+    try:
+        id: str = client.call("ResolveUserName", pb2.ResolveUserNameRequest(user_name=name)).user_id
+    except _CallError as error:
+        if error.code is _Code.NOT_FOUND:
+            raise BeakerError(f"there is no Beaker user {shown(name)}; check --author") from None
+        raise
+    return id
+
+
+def _user_name(client: _Client, id: str) -> str:
+    try:
+        name: str = client.call("GetUser", pb2.GetUserRequest(user_id=id)).user.name
+    except _CallError:
+        return id
+    return name
+
+
+def _workspace(client: _Client, id: str) -> str:
+    try:
+        workspace = client.call("GetWorkspace", pb2.GetWorkspaceRequest(workspace_id=id)).workspace
+    except _CallError:
+        return id
+    owner = getattr(workspace, workspace.WhichOneof("owner") or "owner_org").name
+    return f"{owner}/{workspace.name}" if owner and "/" not in workspace.name else workspace.name
+
+
+def _workload_pages(
+    client: _Client, search: Search, targets: list[_Target], text: str | None = None
+) -> Iterator[list[Any]]:
+    """The pages of a listing of workloads, newest first, of one target after another."""
+    author = _author_id(client, search)
+    Options = pb2.ListWorkloadsRequest.Opts
+    for target in targets:
+        options = Options(
+            organization_id=target.organization_id,
+            workspace_id=target.workspace_id,
+            author_id=author,
+            name_or_description_substring=text,
+            page_size=PAGE_SIZE,
+            sort_clause=Options.SortClause(
+                sort_order=pb2.SortOrder.SORT_ORDER_DESCENDING, created={}
+            ),
+        )
+        if search.since is not None:
+            options.created_after.FromDatetime(search.since.astimezone(timezone.utc))
+        page: list[Any] = []
+        try:
+            for response in client.pages("ListWorkloads", pb2.ListWorkloadsRequest(options=options)):
+                page = list(response.workloads)
+                yield page
+            if len(page) == PAGE_SIZE:
+                _check_end(client, options, page)
+        except _CallError as error:
+            raise _about(target.workspace, error) from None
+
+
+def _check_end(client: _Client, options: Any, page: list[Any]) -> None:
+    """Ask for what is older than a full last page: a listing that lost its page token has more."""
+    options.created_before.CopyFrom(min((_created(w) for w in page), key=lambda t: t.ToDatetime()))
+    response = client.call("ListWorkloads", pb2.ListWorkloadsRequest(options=options))
+    if {_id(w) for w in response.workloads} - {_id(w) for w in page}:
+        raise BeakerError("Beaker's listing of experiments broke off before its end. Try again.")
+
+
+def _group_members(client: _Client, group_id: str, targets: list[_Target]) -> list[str]:
+    """The IDs of the experiments in Beaker groups of that ID or with it in their name."""
+    groups = []
+    Options = pb2.ListGroupsRequest.Opts
+    for target in targets:
+        options = Options(
+            organization_id=target.organization_id,
+            workspace_id=target.workspace_id,
+            name_or_description_substring=group_id,
+            page_size=PAGE_SIZE,
+        )
+        for response in client.pages("ListGroups", pb2.ListGroupsRequest(options=options)):
+            groups += [group.id for group in response.groups]
+    experiments = []
+    for group in dict.fromkeys(groups):
+        request = pb2.ListGroupTaskMetricsRequest(
+            options=pb2.ListGroupTaskMetricsRequest.Opts(group_id=group, page_size=PAGE_SIZE)
+        )
+        for response in client.pages("ListGroupTaskMetrics", request):
+            experiments += [metrics.experiment_id for metrics in response.task_metrics]
+    return list(dict.fromkeys(experiments))
+
+
+def _workload(client: _Client, id: str) -> Any:
+    try:
+        return client.call("GetWorkload", pb2.GetWorkloadRequest(workload_id=id)).workload
+    except _CallError as error:
+        if error.code is _Code.NOT_FOUND:  # deleted, and still counted by its group
+            return None
+        raise
+
+
+def _is_wanted(client: _Client, workload: Any, search: Search) -> bool:
+    """The same choice that a listing makes, for a workload found otherwise."""
+    created = _created(workload).ToDatetime(timezone.utc)
+    if search.since is not None and created < search.since:
+        return False
+    author = client.name("user", _kind(workload).author_id).result()
+    workspace = client.name("workspace", _kind(workload).workspace_id).result()
+    return search.author in (None, author) and (
+        not search.workspaces or workspace in search.workspaces
+    )
+
+
+def _kind(workload: Any) -> Any:
+    return workload.environment if workload.HasField("environment") else workload.experiment
+
+
+def _id(workload: Any) -> str:
+    id: str = _kind(workload).id
+    return id
+
+
+def _created(workload: Any) -> Any:
+    return _kind(workload).created
+
+
+class _Pending:
+    """An experiment whose names and, where the listing lacks them, commands are being asked for."""
+
+    def __init__(self, client: _Client, workload: Any) -> None:
+        self._workload = workload
+        kind = _kind(workload)
+        self._author = client.name("user", kind.author_id)
+        self._workspace = client.name("workspace", kind.workspace_id)
+        self._tasks: Future[tuple[tuple[Task, ...], str]] | tuple[Task, ...] = ()
+        if workload.HasField("experiment"):
+            listed = tuple(
+                Task((*task.container_spec.command, *task.container_spec.arguments))
+                for task in workload.experiment.tasks
+            )
+            self._tasks = (
+                listed if _is_complete(listed) else client.submit(_spec_tasks, client, kind.id)
+            )
+
+    def result(self) -> Experiment:
+        kind = _kind(self._workload)
+        tasks, problem = (
+            self._tasks.result() if isinstance(self._tasks, Future) else (self._tasks, "")
+        )
+        return Experiment(
+            id=kind.id,
+            name=kind.name,
+            author=self._author.result(),
+            workspace=self._workspace.result(),
+            created=kind.created.ToDatetime(timezone.utc).replace(microsecond=0),
+            status=_status(self._workload.status),
+            tasks=tasks,
+            problem=problem,
+            is_session=self._workload.HasField("environment"),
+        )
+
+
+def _status(value: int) -> str:
+    try:
+        status = pb2.WorkloadStatus.Name(value).removeprefix("STATUS_").lower()
+    except ValueError:
+        return "unknown"
+    return status if status in STATUSES else "unknown"
+
+
+def _is_complete(tasks: tuple[Task, ...]) -> bool:
+    """Whether a listing told all that is needed; constraints stand in the spec alone."""
+    if not tasks or not all(task.words for task in tasks):
+        return False
+    try:
+        runs = [parse_trainer(task.words) for task in tasks]
+    except TrainerCommandError:
+        return True
+    return all(run is None or run.cluster is not None for run in runs)
+
+
+def _spec_tasks(client: _Client, id: str) -> tuple[tuple[Task, ...], str]:
+    """The tasks of an experiment's spec, and what is wrong with it."""
+    request = pb2.GetExperimentYamlSpecRequest(experiment_id=id)
+    try:
+        text = client.call("GetExperimentYamlSpec", request).experiment_spec
+    except _CallError as error:
+        if error.code is _Code.UNAUTHENTICATED:
+            raise
+        return (), f"its spec cannot be had from Beaker ({error.code.name})"
+    try:
+        return parse_spec(text), ""
+    except ValueError as error:
+        return (), f"its spec cannot be read: {error}"
+
+
+def parse_spec(text: str) -> tuple[Task, ...]:
+    """The tasks of an experiment's spec.
+
+    Args:
+        text: The spec as YAML.
+
+    Raises:
+        ValueError: If it is no spec.
+    """
+    spec = yamltext.load(text)
+    tasks = spec.get("tasks") if isinstance(spec, dict) else None
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise ValueError("it has no list of tasks")
+    return tuple(_spec_task(task) for task in tasks)
+
+
+def _spec_task(task: dict[str, Any]) -> Task:
+    if "<<" in task:
+        raise ValueError("a task of it is made by YAML merge keys")
+    command, arguments = (_words(task, key) for key in ("command", "arguments"))
+    constraints = task.get("constraints")
+    clusters = constraints.get("cluster") if isinstance(constraints, dict) else None
+    return Task(words=command + arguments, clusters=yamltext.strings(clusters) or ())
+
+
+def _words(task: dict[str, Any], key: str) -> tuple[str, ...]:
+    value = task.get(key)
+    words = () if value in (None, "", "null", "~") else yamltext.strings(value)
+    if words is None:
+        raise ValueError(f"{key!r} of a task is no list of strings")
+    return words

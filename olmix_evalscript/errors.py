@@ -1,0 +1,23 @@
+"""The errors a user sees: each message names what went wrong and what to do next."""
+
+from __future__ import annotations
+
+
+class EvalScriptError(Exception):
+    """Base of all errors of this package; shown as a message, with exit status 1."""
+
+
+class InvalidInputError(EvalScriptError):
+    """A group ID, task, option, config or snapshot that cannot be meant as it is written."""
+
+
+class BeakerError(EvalScriptError):
+    """Beaker could not be asked, or did not answer."""
+
+
+class SwarmError(EvalScriptError):
+    """Beaker answered, and no trustworthy script can be made of the answer."""
+
+
+class TrainerCommandError(EvalScriptError):
+    """A command that runs a trainer, but does not say plainly which run it trains."""

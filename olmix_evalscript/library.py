@@ -1,0 +1,99 @@
+"""What a launcher knows of the swarm it just submitted in, the evaluation script's path out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.files import write_whole
+from olmix_evalscript.script import Evaluation, render
+from olmix_evalscript.swarm import Experiment, Task, build_swarm, check_group_id, check_name
+from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
+
+DEFAULT_OUTPUT_DIR = Path("output/eval_scripts")
+
+
+def generate_eval_script(
+    group_id: str,
+    *,
+    run_names: Sequence[str],
+    user: str,
+    cluster: str,
+    weka: bool,
+    swarm_name: str | None = None,
+    output_dir: Path | str = DEFAULT_OUTPUT_DIR,
+    tasks: Sequence[str] = OLMO3_OFFLINE_TASKS,
+) -> Path:
+    """Write the evaluation script of a swarm that olmix launches, without asking Beaker.
+
+    The script is the one that ``olmix-evalscript generate`` makes of the same swarm later.
+
+    Args:
+        group_id: The swarm's group, 8 characters of a UUID.
+        run_names: One for each variant.
+        user: Beaker user, in upper or lower case.
+        cluster: As in the launch config, such as ``ai2/jupiter-cirrascale-2``.
+        weka: Whether the launch config asks for Weka.
+        swarm_name: For the script's header; by default what the run names begin with.
+        output_dir: Folder of the script ``olmix-{group_id}.sh``; made if missing.
+        tasks: Task names, as olmo-cookbook-eval takes them.
+
+    Returns:
+        The path of the script.
+
+    Raises:
+        InvalidInputError: If an argument cannot be meant, or the script cannot be written.
+    """
+    check_group_id(group_id)
+    launched = datetime.now(timezone.utc)
+    experiments = []
+    for run_name in run_names:
+        check_name("run name", run_name)
+        words = ("olmix/launch/train.py", "train", "-n", run_name, "-g", group_id)
+        words += ("-c", cluster, "-u", user, "-w", str(weka))
+        experiments.append(
+            Experiment(
+                id="",
+                name=run_name,
+                author=user,
+                workspace="",
+                created=launched,
+                status="submitted",
+                tasks=(Task(words),),
+            )
+        )
+    swarm = build_swarm(group_id, experiments)
+    if swarm.unreadable:
+        raise InvalidInputError(swarm.unreadable[0])
+    if swarm_name is not None:
+        swarm = replace(swarm, name=check_name("swarm name", swarm_name))
+    evaluation = Evaluation(tasks=tuple(tasks), dashboard=f"olmix-{group_id}")
+    path = script_path(Path(output_dir), group_id)
+    write_whole(path, render(swarm, evaluation, today()), mode=0o755)
+    return path
+
+
+def script_path(output_dir: Path, group_id: str) -> Path:
+    """Where the script of a group lies."""
+    return output_dir / f"olmix-{group_id}.sh"
+
+
+def today() -> date:
+    """The day in UTC, or the one that SOURCE_DATE_EPOCH sets.
+
+    Raises:
+        InvalidInputError: If SOURCE_DATE_EPOCH is no number of seconds.
+    """
+    seconds = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        if seconds:
+            return datetime.fromtimestamp(int(seconds), timezone.utc).date()
+    except (ValueError, OverflowError, OSError):
+        raise InvalidInputError(
+            f"SOURCE_DATE_EPOCH is {seconds!r}; expected seconds since 1970, or nothing"
+        ) from None
+    return datetime.now(timezone.utc).date()

@@ -1,0 +1,64 @@
+"""Experiments in, page by page; one summary for each swarm among them out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from olmix_evalscript.errors import TrainerCommandError
+from olmix_evalscript.swarm import Experiment, split_name
+from olmix_evalscript.trainer import TrainerRun, parse_trainer
+
+
+@dataclass
+class SwarmSummary:
+    """What is told of a swarm in a list; grows with each of its experiments."""
+
+    group_id: str
+    names: Counter[str] = field(default_factory=Counter)
+    trainers: set[str] = field(default_factory=set)
+    users: set[str] = field(default_factory=set)
+    clusters: set[str] = field(default_factory=set)
+    created: datetime | None = None  # of its newest experiment
+    _runs: dict[str, tuple[bool, datetime, str]] = field(default_factory=dict)
+
+    def add(self, run: TrainerRun, experiment: Experiment) -> None:
+        """Count one more experiment of this swarm."""
+        self.names[split_name(self.group_id, run.run_name)[0]] += 1
+        self.trainers.add(run.trainer)
+        self.users.add(run.user or experiment.author.lower())
+        if run.cluster:
+            self.clusters.add(run.cluster)
+        self.created = max(self.created or experiment.created, experiment.created)
+        state = (experiment.status == "succeeded", experiment.created, experiment.status)
+        self._runs[run.run_name] = max(self._runs.get(run.run_name, state), state)
+
+    @property
+    def name(self) -> str:
+        """The most common of its runs' names, without ID and number."""
+        return self.names.most_common(1)[0][0]
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """How many variants are in each status, the most common first."""
+        return dict(Counter(status for _, _, status in self._runs.values()).most_common())
+
+
+def summarize(pages: Iterable[list[Experiment]]) -> list[SwarmSummary]:
+    """Sum up all swarms, newest first, while holding one page of experiments at a time."""
+    swarms: dict[str, SwarmSummary] = {}
+    for page in pages:
+        for experiment in page:
+            for run in _runs(experiment):
+                swarms.setdefault(run.group_id, SwarmSummary(run.group_id)).add(run, experiment)
+    return sorted(swarms.values(), key=lambda s: (str(s.created), s.group_id), reverse=True)
+
+
+def _runs(experiment: Experiment) -> set[TrainerRun]:
+    try:
+        runs = {parse_trainer(task.words) for task in experiment.tasks}
+    except TrainerCommandError:
+        return set()
+    return {run for run in runs if run is not None}

@@ -1,0 +1,171 @@
+"""A swarm and what to evaluate it on in, the text of a bash script out.
+
+The template is a script that works; the blocks between its ``#@begin`` and ``#@end`` lines are
+replaced, and nothing else. Every value goes in single quotes or, checked, into a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.resources import files
+
+from olmix_evalscript import __version__
+from olmix_evalscript.errors import InvalidInputError, SwarmError
+from olmix_evalscript.swarm import Swarm, check_cluster, check_name, printable
+from olmix_evalscript.tasks import check_tasks
+
+#: ``--model-backend`` of olmo-cookbook-eval evaluate.
+MODEL_BACKENDS = ("olmo_core", "hf", "vllm")
+#: Tasks that do not run on vllm and are submitted a second time with ``-v hf``.
+NOT_ON_VLLM = ("ultrachat_masked_ppl", "wildchat_masked_ppl")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What to evaluate each variant on, and where."""
+
+    tasks: tuple[str, ...]
+    dashboard: str
+    cluster: str = "aus"
+    model_backend: str = "olmo_core"  # one of MODEL_BACKENDS
+    extra_arguments: tuple[str, ...] = ()  # for olmo-cookbook-eval, as they are
+
+
+def check_evaluation(evaluation: Evaluation) -> Evaluation:
+    """Return what was asked for if it can be meant, without repeated tasks.
+
+    Raises:
+        InvalidInputError: If a task, the cluster, the dashboard or the backend cannot be meant.
+    """
+    if evaluation.dashboard:
+        check_name("dashboard", evaluation.dashboard)
+    check_cluster("evaluation cluster", evaluation.cluster)
+    if evaluation.model_backend not in MODEL_BACKENDS:
+        raise InvalidInputError(
+            f"{evaluation.model_backend!r} is no model backend; expected "
+            f"{', '.join(MODEL_BACKENDS[:-1])} or {MODEL_BACKENDS[-1]}"
+        )
+    return replace(evaluation, tasks=check_tasks(evaluation.tasks))
+
+
+def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
+    """Write the evaluation script of a swarm.
+
+    Args:
+        swarm: With at least one variant whose checkpoints are not lost.
+        evaluation: On what and where.
+        today: The date in the header, in UTC.
+
+    Returns:
+        The text of the script; the same for the same arguments, to the byte.
+
+    Raises:
+        InvalidInputError: If the evaluation cannot be meant, or cannot read the checkpoints.
+        SwarmError: If there is nothing to evaluate.
+    """
+    evaluation = check_evaluation(evaluation)
+    if not swarm.ready:
+        raise SwarmError(f"no variant of {swarm.group_id} has checkpoints left to evaluate")
+    if evaluation.cluster == "goog" and any(
+        variant.checkpoint_dir.startswith("/weka/") for variant in swarm.ready
+    ):
+        raise InvalidInputError(
+            "the cluster goog cannot read checkpoints on /weka; try --eval-cluster aus"
+        )
+    roots = _roots(swarm)
+    text = (files("olmix_evalscript") / "templates" / "eval_script.sh").read_text(encoding="utf-8")
+    for block, lines in (
+        ("header", _header(swarm, today)),
+        ("settings", _settings(swarm, evaluation, roots)),
+        ("variants", _variants(swarm, roots)),
+    ):
+        text = _replace(text, block, lines)
+    return text
+
+
+def without_date(script: str) -> str:
+    """The script without its date, to see whether anything else changed."""
+    return re.sub(r"^(# Made by .*) on \d{4}-\d{2}-\d{2} \(UTC\)\.$", r"\1.", script, flags=re.M)
+
+
+def _replace(text: str, block: str, lines: Iterable[str]) -> str:
+    before, _, rest = text.partition(f"#@begin {block}\n")
+    _, _, after = rest.partition(f"#@end {block}\n")
+    return before + "".join(f"{line}\n" for line in lines) + after
+
+
+def _quote(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _comment(text: str) -> str:
+    """A comment of one line, whatever the text holds."""
+    return f"# {printable(text)}"
+
+
+def _array(name: str, values: Sequence[str]) -> list[str]:
+    if not values:
+        return [f"{name}=()"]
+    return [f"{name}=(", *(f"  {_quote(value)}" for value in values), ")"]
+
+
+def _roots(swarm: Swarm) -> dict[str, str]:
+    """Each directory that holds run directories, to the shell variable that stands for it."""
+    roots = dict.fromkeys(variant.checkpoint_dir.rpartition("/")[0] for variant in swarm.ready)
+    if len(roots) == 1:
+        return dict.fromkeys(roots, "ROOT")
+    return {root: f"ROOT_{number}" for number, root in enumerate(roots, 1)}
+
+
+def _header(swarm: Swarm, today: date) -> list[str]:
+    count = len(swarm.ready)
+    name = f"olmix-{swarm.group_id}.sh"
+    lines = [
+        f"Evaluate the {count} variant{'s' * (count != 1)} of swarm {swarm.name} "
+        f"(group {swarm.group_id}).",
+        f"Made by olmix-evalscript {__version__} on {today.isoformat()} (UTC).",
+        "",
+        "Run it in the environment of olmo-cookbook:",
+        f"  bash {name} --list      see each variant's latest complete checkpoint",
+        f"  bash {name} --dry-run   see what would be submitted",
+        f"  bash {name}             submit; --help tells the other options",
+    ]
+    doubts = [
+        *swarm.doubts,
+        *(f"left out, since it cannot be read: {reason}" for reason in swarm.unreadable),
+    ]
+    if doubts:
+        lines += ["", "Look into this before you trust it:", *(f"- {doubt}" for doubt in doubts)]
+    return [_comment(line).rstrip() for line in lines]
+
+
+def _settings(swarm: Swarm, evaluation: Evaluation, roots: dict[str, str]) -> list[str]:
+    on_hf = NOT_ON_VLLM if evaluation.model_backend == "vllm" else ()
+    hf_tasks = [task for task in evaluation.tasks if task in on_hf]
+    lines = [
+        f"GROUP_ID={_quote(swarm.group_id)}",
+        f"DASHBOARD={_quote(evaluation.dashboard)}",
+        f"CLUSTER={_quote(evaluation.cluster)}",
+        f"MODEL_BACKEND={_quote(evaluation.model_backend)}",
+        *(f"{variable}={_quote(root)}" for root, variable in roots.items()),
+        *_array("TASKS", [task for task in evaluation.tasks if task not in on_hf]),
+    ]
+    if hf_tasks:
+        lines.append(_comment("vllm cannot run these; they go in a second call, on hf."))
+    lines += _array("HF_TASKS", hf_tasks)
+    return [*lines, *_array("EXTRA_ARGS", evaluation.extra_arguments)]
+
+
+def _variants(swarm: Swarm, roots: dict[str, str]) -> list[str]:
+    lines = ["variants() {"]
+    for variant in swarm.variants:
+        check_name("run name", variant.run_name)  # it stands between double quotes
+        if variant.is_lost:
+            lines.append("  " + _comment(f"variant {variant.number} {variant.run_name} is lost"))
+        else:
+            root = roots[variant.checkpoint_dir.rpartition("/")[0]]
+            lines.append(f'  variant {variant.number} "${root}/{variant.run_name}"')
+    return [*lines, "}"]

@@ -1,0 +1,123 @@
+"""Experiments to a YAML file and back: what Beaker said once, to be used without Beaker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from olmix_evalscript import yamltext
+from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
+from olmix_evalscript.swarm import STATUSES, Experiment, Task, belongs_to
+from olmix_evalscript.trainer import trainer_words
+
+VERSION = "1"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def dump(group_id: str, experiments: Sequence[Experiment]) -> str:
+    """Write down the experiments that train runs of the group, and those that cannot be read.
+
+    Of a command, only the trainer's own words are kept: no environment variable, no secret's
+    name and no other job gets into a snapshot.
+
+    Returns:
+        YAML text that `load` takes.
+    """
+    data = {
+        "version": VERSION,
+        "group_id": group_id,
+        "experiments": [
+            _to_data(experiment) for experiment in experiments if belongs_to(group_id, experiment)
+        ],
+    }
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=10_000)
+
+
+def load(path: Path, group_id: str) -> list[Experiment]:
+    """Read the experiments of a group from a snapshot.
+
+    Raises:
+        InvalidInputError: If the file cannot be read, is no snapshot, or is one of another group.
+    """
+    try:
+        data = yamltext.load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInputError(f"cannot read the snapshot {path}: {error}") from None
+    try:
+        found = _get(data, "version", str), _get(data, "group_id", str)
+        if found[0] != VERSION:
+            raise ValueError(f"its version is {found[0]!r}, not {VERSION!r}")
+        if found[1] != group_id:
+            raise ValueError(f"it is of group {found[1]!r}, not {group_id}")
+        return [_from_data(item) for item in _get(data, "experiments", list)]
+    except ValueError as error:
+        raise InvalidInputError(
+            f"{path} is no snapshot of {group_id}: {error}. "
+            f"Make one with `olmix-evalscript snapshot {group_id}`."
+        ) from None
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _to_data(experiment: Experiment) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "id": experiment.id,
+        "name": experiment.name,
+        "author": experiment.author,
+        "workspace": experiment.workspace,
+        "created": experiment.created.strftime(_TIME),
+        "status": experiment.status,
+    }
+    if experiment.problem:
+        return {**data, "problem": experiment.problem}
+    try:
+        tasks = [(task, trainer_words(task.words)) for task in experiment.tasks]
+    except TrainerCommandError as error:
+        return {**data, "problem": str(error)}
+    data["tasks"] = [
+        {"arguments": list(words), "clusters": list(task.clusters)} for task, words in tasks if words
+    ]
+    return data
+
+
+def _from_data(data: Any) -> Experiment:
+    status = _get(data, "status", str)
+    if status not in STATUSES:
+        raise ValueError(f"{status!r} is no status")
+    created = datetime.strptime(_get(data, "created", str), _TIME)
+    return Experiment(
+        id=_get(data, "id", str),
+        name=_get(data, "name", str),
+        author=_get(data, "author", str),
+        workspace=_get(data, "workspace", str),
+        created=created.replace(tzinfo=timezone.utc),
+        status=status,
+        tasks=tuple(
+            Task(words=_strings(task, "arguments"), clusters=_strings(task, "clusters"))
+            for task in _get(data, "tasks", list, default=[])
+        ),
+        problem=_get(data, "problem", str, default=""),
+    )
+
+
+def _get(data: Any, key: str, kind: type, default: Any = None) -> Any:
+    if not isinstance(data, dict):
+        raise ValueError(f"expected a mapping with {key!r}")
+    value = data.get(key, default)
+    if not isinstance(value, kind):
+        raise ValueError(f"{key!r} is missing or of the wrong kind")
+    return value
+
+
+def _strings(data: Any, key: str) -> tuple[str, ...]:
+    strings = yamltext.strings(_get(data, key, list))
+    if strings is None:
+        raise ValueError(f"{key!r} is no list of strings")
+    return strings

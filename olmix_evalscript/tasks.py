@@ -1,0 +1,67 @@
+"""The named task sets, and what a task's name may look like."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+
+from olmix_evalscript import yamltext
+from olmix_evalscript.errors import InvalidInputError
+
+DEFAULT_TASK_SET = "olmo3-offline"
+
+
+@cache
+def task_sets() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+    """All task sets: name of the set, then of the family, to task names in order."""
+    text = (files("olmix_evalscript") / "data" / "tasks.yaml").read_text(encoding="utf-8")
+    return {
+        name: {family: tuple(tasks) for family, tasks in families.items()}
+        for name, families in yamltext.load(text).items()
+    }
+
+
+def task_set(name: str) -> tuple[str, ...]:
+    """The task names of one set, in order.
+
+    Raises:
+        InvalidInputError: If there is no such set.
+    """
+    if name not in task_sets():
+        raise InvalidInputError(
+            f"{name!r} is no task set; expected {' or '.join(task_sets())}. "
+            "Try `olmix-evalscript tasks`."
+        )
+    return tuple(task for tasks in task_sets()[name].values() for task in tasks)
+
+
+def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
+    """Drop repeated task names and refuse what cannot be one.
+
+    Raises:
+        InvalidInputError: If a name is empty, starts with a dash, or has characters that task
+            names do not have. Unknown names pass: olmo-cookbook knows more than we do.
+    """
+    unique = tuple(dict.fromkeys(tasks))
+    if not unique:
+        raise InvalidInputError("there are no tasks; name one with --task or --task-set")
+    for task in unique:
+        if not re.fullmatch(r"[A-Za-z0-9_*][A-Za-z0-9_.:+@/=,*|-]*", task):
+            raise InvalidInputError(
+                f"{ascii(task)} is no task name; expected one such as 'arc_easy:rc::olmes:full'"
+            )
+    return unique
+
+
+def similar_tasks(task: str) -> list[str]:
+    """The known names nearest to an unknown one; none if it is known or like no other."""
+    known = {name for set_name in task_sets() for name in task_set(set_name)}
+    return [] if task in known else difflib.get_close_matches(task, sorted(known), n=3, cutoff=0.75)
+
+
+#: The 106 tasks of ``olmo3-offline`` and the 16 of ``offline-bpb``.
+OLMO3_OFFLINE_TASKS = task_set("olmo3-offline")
+OFFLINE_BPB_TASKS = task_set("offline-bpb")

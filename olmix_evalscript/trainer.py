@@ -1,0 +1,212 @@
+"""A task's command line in; the training run it starts, or None for any other command, out.
+
+The trainers are click programs, and click hands each option of theirs to a getopt-like
+parser: ``-n X``, ``-nX``, ``--run-name X`` and ``--run-name=X`` are one and the same, and so
+is the single word ``"-n X"`` that the launchers write. The standard library's getopt follows
+the same rules.
+"""
+
+from __future__ import annotations
+
+import getopt
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from olmix_evalscript.errors import TrainerCommandError
+
+#: The scripts that train, by the end of their path.
+#: Sources: ``mk_instance_cmd`` in olmix's launch/beaker.py and in regmixer's utils.py.
+TRAINER_SCRIPTS = {
+    "olmix/launch/train.py": "olmix",
+    "regmixer/train.py": "regmixer",
+}
+
+#: Every option of both trainers (olmix/launch/train.py, src/regmixer/train.py), short to long.
+#: All must be known, also those of no interest here: the ``n`` in ``-y pretrain`` is no ``-n``.
+VALUE_OPTIONS = {
+    "n": "run-name",
+    "g": "group-id",
+    "S": "seed",
+    "c": "cluster",
+    "u": "beaker-user",
+    "d": "dtype",
+    "T": "tokenizer",
+    "m": "model-identifier",
+    "w": "weka",
+    "C": "checkpoint-path",
+    "y": "train-type",
+    "b": "device-batch-size",
+    "B": "global-batch-size",
+    "s": "source",
+    "x": "chinchilla-multiple",
+    "e": "eval-task",
+    "E": "eval-interval",
+    "t": "max-tokens",
+    "l": "sequence-length",
+}
+FLAG_OPTIONS = ("no-eval",)
+
+#: What click takes for true and for false (``click.BOOL``).
+BOOLEANS = {
+    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
+    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
+}
+
+_RUNS = re.compile(r"(olmix[/.]launch|regmixer)[/.]train(\.py)?['\"]?\s+train\s")
+_SHELL_OPERATORS = ";&|<>()\n"
+#: Programs that run the script named after them. Anything else in front of a trainer's script
+#: (``cat``, ``grep``, ``echo``) is not known to train.
+_RUNNERS = re.compile(r"(python[0-9.]*|torchrun|srun|conda|uv|exec|env|time|nohup|entrypoint\.sh|bash|sh)")
+
+
+@dataclass(frozen=True)
+class TrainerRun:
+    """One training run, as its command line tells it."""
+
+    trainer: str  # "olmix" or "regmixer"
+    run_name: str
+    group_id: str
+    cluster: str | None  # as written after -c, such as "ai2/jupiter-cirrascale-2"
+    user: str | None  # lower case, as in checkpoint paths
+    weka: bool
+
+
+def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
+    """Cut a task's command line down to the trainer's script and its arguments.
+
+    Args:
+        words: The task's command and arguments.
+
+    Returns:
+        The words from the trainer's script on, or None if no trainer is run. What stands before
+        (launchers, environment variables) and after (redirections, further commands) is dropped.
+
+    Raises:
+        TrainerCommandError: If the command names a trainer in a way that leaves it open what runs.
+    """
+    found = [
+        (command[:place.start], command[place.start :])
+        for command in _commands(words)
+        if (place := _locate(command)) is not None
+    ]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise TrainerCommandError("its command runs a trainer more than once")
+    before, trainer = found[0]
+    program = next((word for word in before if not _is_assignment(word)), None)
+    if program is not None and not _RUNNERS.fullmatch(program.rsplit("/", 1)[-1]):
+        raise TrainerCommandError(f"its command names a trainer's script after {program!r}")
+    return tuple(trainer)
+
+
+def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
+    """Read the training run off a task's command line.
+
+    Args:
+        words: The task's command and arguments.
+
+    Returns:
+        The run, or None if the command trains nothing.
+
+    Raises:
+        TrainerCommandError: If the command runs a trainer, but not in a way the trainer accepts.
+    """
+    trainer = trainer_words(words)
+    place = _locate(trainer or ())
+    if trainer is None or place is None:
+        return None
+    options = _options(trainer[place.arguments :])
+    run_name, group_id = options.get("run-name", ""), options.get("group-id", "")
+    if not run_name or not group_id:
+        missing = "run name (-n)" if not run_name else "group ID (-g)"
+        raise TrainerCommandError(f"its trainer command has no {missing}")
+    for name in ("run-name", "group-id", "cluster", "beaker-user", "weka"):
+        if re.search(r"[$`]", options.get(name, "")):
+            raise TrainerCommandError(f"its {name} is left to a shell: {options[name]!r}")
+    weka = BOOLEANS.get((options.get("weka") or "false").lower())
+    if weka is None:
+        raise TrainerCommandError(f"its option -w is {options['weka']!r}, neither True nor False")
+    user = options.get("beaker-user")
+    return TrainerRun(
+        trainer=place.trainer,
+        run_name=run_name,
+        group_id=group_id,
+        cluster=options.get("cluster") or None,
+        user=user.lower() if user else None,
+        weka=weka,
+    )
+
+
+def _options(arguments: Sequence[str]) -> dict[str, str]:
+    """Long option name to its value, stripped as the trainers do; a repeated one's last value."""
+    short = "".join(f"{letter}:" for letter in VALUE_OPTIONS)
+    long = [f"{name}=" for name in VALUE_OPTIONS.values()] + list(FLAG_OPTIONS)
+    options: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        try:
+            pairs, rest = getopt.getopt(rest, short, long)
+        except getopt.GetoptError as error:
+            raise TrainerCommandError(f"its trainer command cannot be read: {error}") from None
+        if rest and rest.pop(0) != "":  # early 2025's regmixer passed "" for no -C
+            raise TrainerCommandError("its trainer command has a stray argument")
+        for name, value in pairs:
+            options[VALUE_OPTIONS.get(name.lstrip("-"), name.lstrip("-"))] = value.strip()
+    return options
+
+
+class _Place(NamedTuple):
+    trainer: str
+    start: int  # index of the script, or of the -m before a module
+    arguments: int  # index of the first word after the subcommand
+
+
+def _locate(words: Sequence[str]) -> _Place | None:
+    for index, word in enumerate(words[:-1]):
+        if words[index + 1] != "train":
+            continue
+        is_module = index > 0 and words[index - 1] == "-m"
+        script = f"{word.replace('.', '/')}.py" if is_module else word
+        for path, trainer in TRAINER_SCRIPTS.items():
+            if script == path or script.endswith(f"/{path}"):
+                return _Place(trainer, start=index - is_module, arguments=index + 2)
+    return None
+
+
+def _is_assignment(word: str) -> bool:
+    return re.match(r"[A-Za-z_][A-Za-z0-9_]*=", word) is not None
+
+
+def _commands(words: Sequence[str]) -> list[list[str]]:
+    """The simple commands of a command line: itself, or those of the shell text in it.
+
+    A shell's text is a word of several words that runs a trainer's script: what ``bash -c`` is
+    given, or gantry with ``--exec-method bash``.
+    """
+    if _locate(words) is not None:
+        return [list(words)]
+    return [command for word in words if _RUNS.search(word) for command in _split_shell(word)]
+
+
+def _split_shell(text: str) -> list[list[str]]:
+    lexer = shlex.shlex(text.replace("\\\n", " "), posix=True, punctuation_chars=_SHELL_OPERATORS)
+    lexer.whitespace = " \t\r"
+    lexer.commenters = ""
+    commands: list[list[str]] = [[]]
+    try:
+        for word in lexer:
+            if not set(word) <= set(_SHELL_OPERATORS):
+                commands[-1].append(word)
+            elif set(word) & set("<>"):
+                next(lexer, None)  # the file redirected to
+                if commands[-1] and commands[-1][-1] in ("1", "2"):
+                    commands[-1].pop()  # the "2" of "2>"
+            else:
+                commands.append([])
+    except ValueError as error:
+        raise TrainerCommandError(f"its shell command cannot be read: {error}") from None
+    return commands

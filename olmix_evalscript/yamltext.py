@@ -1,0 +1,40 @@
+"""YAML text in, plain strings, lists and dicts out: nothing is converted, nothing can expand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+#: Snapshots of 1,024 variants take about 1 MB; no spec comes near it.
+MAX_CHARACTERS = 64 * 1024 * 1024
+
+_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def load(text: str) -> Any:
+    """Parse one YAML document; every scalar stays the string it is written as.
+
+    Aliases cannot make the result grow: the base loader copies no node and knows no merge keys.
+
+    Raises:
+        ValueError: If the text is no YAML, in one line that says where.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"it is longer than {MAX_CHARACTERS} characters")
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        place = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ValueError(f"{error.problem or error.context}{place}") from None
+    except yaml.YAMLError as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def strings(value: Any) -> tuple[str, ...] | None:
+    """The value as strings if it is a list of scalars, else None."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    return None
