@@ -24,6 +24,7 @@ from beaker.exceptions import BeakerConfigurationError
 
 from olmix_evalscript import __version__, yamltext
 from olmix_evalscript.errors import BeakerError, TrainerCommandError
+from olmix_evalscript.report import Report
 from olmix_evalscript.swarm import STATUSES, Experiment, Task, mentions, shown
 from olmix_evalscript.trainer import parse_trainer
 
@@ -54,14 +55,6 @@ class Search:
     mine: bool = False  # only what the token's owner launched
     since: datetime | None = None  # created at or after
     timeout: float = 120.0  # seconds for everything asked of Beaker
-
-
-@dataclass(frozen=True)
-class Report:
-    """How to tell the user what goes on meanwhile."""
-
-    status: Callable[[str], None]  # what is being done, as one line that may be overwritten
-    detail: Callable[[str], None]  # each call, for those who want to see it
 
 
 def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
@@ -211,13 +204,15 @@ class _Client:
     def name(self, kind: str, id: str) -> Future[str]:
         """The name of a user or workspace, asked for once; the ID itself where there is none."""
         if id not in self._names:
-            self._names[id] = self._pool.submit(_user_name if kind == "user" else _workspace, self, id)
+            self._names[id] = self._pool.submit(
+                _user_name if kind == "user" else _workspace, self, id
+            )
         return self._names[id]
 
     def close(self) -> None:
         """Cancel what is under way; returns at once."""
         self._closed.set()
-        self._close_channel()
+        self._close_channel()  # type: ignore[no-untyped-call]
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -262,8 +257,7 @@ def _targets(client: _Client, search: Search) -> list[_Target]:
         return [_Target(organization, None, "the organization")]
     ids = client.map(lambda name: _workspace_id(client, name), search.workspaces)
     return [
-        _Target(organization, id, name)
-        for id, name in zip(ids, search.workspaces, strict=True)
+        _Target(organization, id, name) for id, name in zip(ids, search.workspaces, strict=True)
     ]
 
 
@@ -324,15 +318,14 @@ def _workload_pages(
 ) -> Iterator[list[Any]]:
     """The pages of a listing of workloads, newest first, of one target after another."""
     author = _author_id(client, search)
-    Options = pb2.ListWorkloadsRequest.Opts
     for target in targets:
-        options = Options(
+        options = pb2.ListWorkloadsRequest.Opts(
             organization_id=target.organization_id,
             workspace_id=target.workspace_id,
             author_id=author,
             name_or_description_substring=text,
             page_size=PAGE_SIZE,
-            sort_clause=Options.SortClause(
+            sort_clause=pb2.ListWorkloadsRequest.Opts.SortClause(
                 sort_order=pb2.SortOrder.SORT_ORDER_DESCENDING, created={}
             ),
         )
@@ -340,7 +333,9 @@ def _workload_pages(
             options.created_after.FromDatetime(search.since.astimezone(timezone.utc))
         page: list[Any] = []
         try:
-            for response in client.pages("ListWorkloads", pb2.ListWorkloadsRequest(options=options)):
+            for response in client.pages(
+                "ListWorkloads", pb2.ListWorkloadsRequest(options=options)
+            ):
                 page = list(response.workloads)
                 yield page
             if len(page) == PAGE_SIZE:
@@ -360,9 +355,8 @@ def _check_end(client: _Client, options: Any, page: list[Any]) -> None:
 def _group_members(client: _Client, group_id: str, targets: list[_Target]) -> list[str]:
     """The IDs of the experiments in Beaker groups of that ID or with it in their name."""
     groups = []
-    Options = pb2.ListGroupsRequest.Opts
     for target in targets:
-        options = Options(
+        options = pb2.ListGroupsRequest.Opts(
             organization_id=target.organization_id,
             workspace_id=target.workspace_id,
             name_or_description_substring=group_id,

@@ -69,7 +69,7 @@ class SavedRun:
 
 
 def checkpoint_dir(run: SavedRun) -> str:
-    """Predict the directory that holds a run's ``step{N}`` directories, without a slash at its end."""
+    """Predict the directory of a run's ``step{N}`` directories, without a slash at its end."""
     rule = next(
         rule
         for rule in RULES
@@ -101,7 +101,7 @@ def check_root(root: str) -> str:
     name = r"[A-Za-z0-9._][A-Za-z0-9._-]*"
     if ".." in root or not re.fullmatch(rf"(?:s3://|gs://|/weka/){name}(?:/{name})*", root):
         raise InvalidInputError(
-            f"{ascii(root)} is no folder of checkpoints; expected s3://BUCKET/..., "
+            f"{root!a} is no folder of checkpoints; expected s3://BUCKET/..., "
             "gs://BUCKET/... or /weka/BUCKET/..."
         )
     return root

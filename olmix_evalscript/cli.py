@@ -1,35 +1,31 @@
-"""The command line: options in, messages and exit statuses out. Only this module prints."""
+"""The command line: options in, what the console is to tell and exit statuses out."""
 
 from __future__ import annotations
 
 import difflib
 import json
-import logging
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from olmix_evalscript import __version__
+from olmix_evalscript import __version__, options
+from olmix_evalscript.console import Console
 from olmix_evalscript.errors import EvalScriptError, InvalidInputError, SwarmError
+from olmix_evalscript.options import DEFAULT_OUTPUT_DIR, known_status, parse_since
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from olmix_evalscript.beaker import Report, Search
+    from olmix_evalscript.beaker import Search
     from olmix_evalscript.config import EvalConfig
     from olmix_evalscript.script import Evaluation
     from olmix_evalscript.swarm import Experiment, Swarm
 
 EXIT_FAILED = 1
 EXIT_DIFFERS = 3
-EXPERIMENT_URL = "https://beaker.org/ex/"
 
 app = typer.Typer(
     name="olmix-evalscript",
@@ -49,161 +45,29 @@ def main() -> NoReturn:
     """Run the command line; what stands after ``--`` is for olmo-cookbook-eval."""
     words = sys.argv[1:]
     split = words.index("--") if "--" in words else len(words)
+    console = Console()
     try:
-        app(words[:split], obj=_Session(tuple(words[split + 1 :])))
+        app(words[:split], obj=_Context(console, tuple(words[split + 1 :])))
     except EvalScriptError as error:
-        _say_error(error)
+        console.error(error)
         sys.exit(EXIT_FAILED)
     sys.exit(0)
 
 
-# --- messages -----------------------------------------------------------------------------
-
-
-@dataclass
-class _Session:
+@dataclass(frozen=True)
+class _Context:
     """What holds for one run of the command, whatever the subcommand."""
 
-    extra_arguments: tuple[str, ...] = ()
-    verbose: bool = False
-    quiet: bool = False
-
-    def note(self, text: str) -> None:
-        """Tell what was done; not with --quiet."""
-        if not self.quiet:
-            print(text, file=sys.stderr)
-
-    def warn(self, text: str) -> None:
-        """Tell what to look into."""
-        print(typer.style("warning: ", fg="yellow") + text if _colour() else f"warning: {text}",
-              file=sys.stderr)
-
-    @contextmanager
-    def report(self) -> Iterator[Report]:
-        """Show progress meanwhile: a moving line on a terminal, now and then a line elsewhere."""
-        from olmix_evalscript.beaker import Report
-
-        started = time.monotonic()
-        next_line = started + 1.0
-
-        def print_status(text: str) -> None:
-            nonlocal next_line
-            now = time.monotonic()
-            if now >= next_line:
-                next_line = now + 10.0
-                print(text, file=sys.stderr)
-
-        def detail(text: str) -> None:
-            if self.verbose:
-                print(text, file=sys.stderr)
-
-        if self.quiet:
-            yield Report(status=lambda text: None, detail=detail)
-        elif not sys.stderr.isatty() or self.verbose:
-            yield Report(status=print_status, detail=detail)
-        else:
-            with _progress() as progress:
-                task = progress.add_task("Asking Beaker", total=None)
-                yield Report(
-                    status=lambda text: progress.update(task, description=text), detail=detail
-                )
+    console: Console
+    extra_arguments: tuple[str, ...]  # for olmo-cookbook-eval
 
 
-def _say_error(error: EvalScriptError) -> None:
-    prefix = typer.style("error: ", fg="red", bold=True) if _colour() else "error: "
-    print(f"{prefix}{error}", file=sys.stderr)
-
-
-def _colour() -> bool:
-    import os
-
-    return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-
-
-def _progress() -> Progress:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    return Progress(
-        BarColumn(bar_width=20),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-
-
-# --- options ------------------------------------------------------------------------------
-
-
-def _complete_task_sets() -> list[str]:
-    from olmix_evalscript.tasks import task_sets
-
-    return list(task_sets())
-
-
-def _complete_statuses() -> list[str]:
-    from olmix_evalscript.swarm import STATUSES
-
-    return list(STATUSES)
-
-
-def _complete_backends() -> list[str]:
-    from olmix_evalscript.script import MODEL_BACKENDS
-
-    return list(MODEL_BACKENDS)
-
-
-GroupId = Annotated[str, typer.Argument(metavar="GROUP_ID", help="Such as 58362402.", show_default=False)]
-SnapshotFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--snapshot", metavar="FILE", help="Use what Beaker said once; no Beaker is asked."
-    ),
-]
-Workspaces = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-w", "--workspace", metavar="OWNER/NAME", help="Look only there (repeatable). "
-        "Default: the whole organization.", show_default=False,
-    ),
-]
-Author = Annotated[
-    str | None, typer.Option("--author", metavar="USER", help="Only what this user launched.")
-]
-Since = Annotated[
-    str | None,
-    typer.Option("--since", metavar="DATE", help="Only what was launched since: 2026-01-31, or "
-                 "30d, 12h ago."),
-]
-Scan = Annotated[
-    bool,
-    typer.Option("--scan", help="Read every experiment, for runs whose names lack the ID. "
-                 "Default for --since then: 30d."),
-]
-Timeout = Annotated[
-    float,
-    typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For everything asked of Beaker."),
-]
-CheckpointRoot = Annotated[
-    str | None,
-    typer.Option("--checkpoint-root", metavar="DIR",
-                 help="The folder with the run folders, where they were moved: "
-                 "s3://, gs:// or /weka/BUCKET."),
-]
-Status = Annotated[
-    str | None,
-    typer.Option("--status", metavar="STATUS", help="Only variants of this status, such as "
-                 "succeeded.", autocompletion=_complete_statuses),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print data instead of a table.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Show each Beaker call and its time.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show warnings and errors only.")]
+# --- where experiments come from ----------------------------------------------------------
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"olmix-evalscript {__version__}")
+        Console().data(f"olmix-evalscript {__version__}\n")
         raise typer.Exit
 
 
@@ -214,12 +78,12 @@ def _root(
         bool,
         typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version."),
     ] = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
 ) -> None:
-    session: _Session = context.obj
-    session.verbose, session.quiet = verbose, quiet
-    if session.extra_arguments and context.invoked_subcommand != "generate":
+    told: _Context = context.obj
+    told.console.verbose, told.console.quiet = verbose, quiet
+    if told.extra_arguments and context.invoked_subcommand != "generate":
         raise typer.BadParameter("arguments after -- are for olmo-cookbook-eval: generate alone")
 
 
@@ -239,10 +103,10 @@ class _Finding:
 
         since = self.since
         if self.scan and since is None:
-            since = _parse_since("30d")
+            since = parse_since("30d")
         return Search(self.workspaces, self.author, since=since, timeout=self.timeout)
 
-    def experiments(self, group_id: str, session: _Session) -> list[Experiment]:
+    def experiments(self, group_id: str, console: Console) -> list[Experiment]:
         """All that may belong to the group.
 
         Raises:
@@ -255,11 +119,11 @@ class _Finding:
         from olmix_evalscript import beaker
 
         find = beaker.find_by_scan if self.scan else beaker.find
-        with session.report() as report:
+        with console.report() as report:
             return find(group_id, self.search(), report)
 
     def swarm(
-        self, group_id: str, session: _Session, checkpoint_root: str | None, status: str | None
+        self, group_id: str, console: Console, checkpoint_root: str | None, status: str | None
     ) -> Swarm:
         """The group's swarm, with at least one variant.
 
@@ -268,10 +132,8 @@ class _Finding:
         """
         from olmix_evalscript.swarm import build_swarm
 
-        experiments = self.experiments(group_id, session)
-        swarm = build_swarm(
-            group_id, experiments, checkpoint_root=checkpoint_root, status=status
-        )
+        experiments = self.experiments(group_id, console)
+        swarm = build_swarm(group_id, experiments, checkpoint_root=checkpoint_root, status=status)
         if not swarm.variants and not swarm.unreadable:
             raise SwarmError(_why_nothing(self, swarm, len(experiments)))
         return swarm
@@ -293,25 +155,7 @@ def _finding(
         raise typer.BadParameter(
             "--snapshot asks no Beaker; leave out --workspace, --author, --since and --scan"
         )
-    return _Finding(
-        snapshot, tuple(workspaces or ()), author, _parse_since(since), scan, timeout
-    )
-
-
-def _parse_since(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    units = {"h": "hours", "d": "days", "w": "weeks"}
-    try:
-        if text[-1:] in units:
-            age = timedelta(**{units[text[-1]]: int(text[:-1])})
-            return datetime.now(timezone.utc) - age
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(
-            f"--since {text!r} is no date; expected one such as 2026-01-31, or 30d, 2w, 12h"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return _Finding(snapshot, tuple(workspaces or ()), author, parse_since(since), scan, timeout)
 
 
 def _why_nothing(finding: _Finding, swarm: Swarm, found: int) -> str:
@@ -349,19 +193,17 @@ class _Making:
     strict: bool
     allow_partial: bool
 
-    def script(self, group_id: str, finding: _Finding, session: _Session) -> str:
+    def script(self, group_id: str, finding: _Finding, console: Console) -> str:
         """The script's text, after telling what was found and what is doubtful.
 
         Raises:
             EvalScriptError: If no script can be made, or none that is wanted.
         """
-        from dataclasses import replace
-
         from olmix_evalscript.library import today
         from olmix_evalscript.script import render
 
-        swarm = finding.swarm(group_id, session, self.checkpoint_root, self.status)
-        _tell_swarm(swarm, session)
+        swarm = finding.swarm(group_id, console, self.checkpoint_root, self.status)
+        _tell_swarm(swarm, console)
         if swarm.unreadable and not self.allow_partial:
             raise SwarmError(
                 f"{len(swarm.unreadable)} experiments that may belong to {group_id} cannot be "
@@ -373,7 +215,7 @@ class _Making:
         return render(swarm, evaluation, today())
 
 
-def _tell_swarm(swarm: Swarm, session: _Session) -> None:
+def _tell_swarm(swarm: Swarm, console: Console) -> None:
     count = len(swarm.variants)
     left_out = swarm.left_out
     kinds = (
@@ -383,15 +225,15 @@ def _tell_swarm(swarm: Swarm, session: _Session) -> None:
         (left_out.other_status, "of another status"),
     )
     others = ", ".join(f"{number} {kind}" for number, kind in kinds if number)
-    session.note(
+    console.note(
         f"{swarm.group_id}: {count} variant{'s' * (count != 1)} of {swarm.name or 'no swarm'}"
         + (f"; left out: {others}" if others else "")
     )
     active = sum(v.status not in ("", "succeeded", "failed", "canceled") for v in swarm.variants)
     if active:
-        session.note(f"{swarm.group_id}: {active} of them have not finished")
+        console.note(f"{swarm.group_id}: {active} of them have not finished")
     for text in (*swarm.unreadable, *swarm.doubts):
-        session.warn(text)
+        console.warn(text)
 
 
 def _evaluation(
@@ -400,12 +242,13 @@ def _evaluation(
     task_set: str | None,
     cluster: str | None,
     backend: str | None,
-    session: _Session,
+    context: typer.Context,
 ) -> Evaluation:
     """Flags before the config file, the config file before the defaults."""
     from olmix_evalscript import tasks as known
     from olmix_evalscript.script import Evaluation
 
+    told: _Context = context.obj
     chosen = (*(known.task_set(task_set) if task_set else ()), *tasks)
     if not chosen:
         chosen = config.tasks or known.task_set(known.DEFAULT_TASK_SET)
@@ -413,14 +256,16 @@ def _evaluation(
     for task in chosen:
         similar = known.similar_tasks(task)
         if similar:
-            session.warn(f"{task} is no task of the known sets; did you mean {', '.join(similar)}?")
+            told.console.warn(
+                f"{task} is no task of the known sets; did you mean {', '.join(similar)}?"
+            )
     defaults = Evaluation(chosen, dashboard="")
     return Evaluation(
         tasks=chosen,
         dashboard="",
         cluster=cluster or config.cluster or defaults.cluster,
         model_backend=backend or config.model_backend or defaults.model_backend,
-        extra_arguments=session.extra_arguments,
+        extra_arguments=told.extra_arguments,
     )
 
 
@@ -434,68 +279,28 @@ def _evaluation(
 )
 def generate(
     context: typer.Context,
-    group_ids: Annotated[
-        list[str],
-        typer.Argument(metavar="GROUP_ID...", help="Such as 58362402.", show_default=False),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="The script; - is stdout. Default: "
-                     "olmix-GROUP_ID.sh in the output directory."),
-    ] = None,
-    output_dir: Annotated[
-        Path, typer.Option("--output-dir", metavar="DIR", help="Where scripts go.")
-    ] = Path("output/eval_scripts"),
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="FILE", help="A launch YAML (eval_tasks, eval_cluster, "
-                     "eval_model_backend) or a fit YAML (offline eval.tasks)."),
-    ] = None,
-    task: Annotated[
-        list[str] | None,
-        typer.Option("-t", "--task", metavar="NAME", help="Evaluate on this (repeatable).",
-                     show_default=False),
-    ] = None,
-    task_set: Annotated[
-        str | None,
-        typer.Option("--task-set", metavar="NAME", help="Evaluate on these. Default: "
-                     "olmo3-offline.", autocompletion=_complete_task_sets),
-    ] = None,
-    eval_cluster: Annotated[
-        str | None,
-        typer.Option("--eval-cluster", metavar="NAME", help="Where to evaluate. Default: aus."),
-    ] = None,
-    model_backend: Annotated[
-        str | None,
-        typer.Option("--model-backend", metavar="NAME", help="olmo_core, hf or vllm. Default: "
-                     "olmo_core.", autocompletion=_complete_backends),
-    ] = None,
-    dashboard: Annotated[
-        str | None,
-        typer.Option("--dashboard", metavar="NAME", help="Default: olmix-GROUP_ID."),
-    ] = None,
-    checkpoint_root: CheckpointRoot = None,
-    status: Status = None,
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Write nothing; exit 3 and show the difference if the script "
-                     "on disk is another, but for its date."),
-    ] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Take every doubt for an error.")
-    ] = False,
-    allow_partial: Annotated[
-        bool,
-        typer.Option("--allow-partial", help="Go without experiments that cannot be read."),
-    ] = False,
-    snapshot: SnapshotFile = None,
-    workspace: Workspaces = None,
-    author: Author = None,
-    since: Since = None,
-    scan: Scan = False,
-    timeout: Timeout = 120.0,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    group_ids: options.GroupIds,
+    output: options.ScriptFile = None,
+    output_dir: options.OutputDir = DEFAULT_OUTPUT_DIR,
+    config: options.ConfigFile = None,
+    task: options.Tasks = None,
+    task_set: options.TaskSet = None,
+    eval_cluster: options.EvalCluster = None,
+    model_backend: options.ModelBackend = None,
+    dashboard: options.Dashboard = None,
+    checkpoint_root: options.CheckpointRoot = None,
+    status: options.Status = None,
+    check: options.Check = False,
+    strict: options.Strict = False,
+    allow_partial: options.AllowPartial = False,
+    snapshot: options.SnapshotFile = None,
+    workspace: options.Workspaces = None,
+    author: options.Author = None,
+    since: options.Since = None,
+    scan: options.Scan = False,
+    timeout: options.Timeout = 120.0,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Write the script that evaluates a swarm, and print its path.
 
@@ -507,7 +312,7 @@ def generate(
     from olmix_evalscript.script import check_evaluation
     from olmix_evalscript.swarm import check_group_id
 
-    session = _session(context, verbose, quiet)
+    console = _console(context, verbose, quiet)
     finding = _finding(snapshot, workspace, author, since, scan, timeout)
     group_ids = [check_group_id(group_id) for group_id in dict.fromkeys(group_ids)]
     if len(group_ids) > 1 and (output is not None or snapshot is not None):
@@ -516,89 +321,80 @@ def generate(
         raise typer.BadParameter("--check compares with a file, not with -")
     settings = configs.load(config) if config is not None else configs.EvalConfig()
     if settings.has_inloop_tasks and not settings.tasks:
-        session.note(f"{config}: its inloop eval block is about training, and no task list")
+        console.note(f"{config}: its inloop eval block is about training, and no task list")
     making = _Making(
         evaluation=check_evaluation(
-            _evaluation(settings, task or (), task_set, eval_cluster, model_backend, session)
+            _evaluation(settings, task or (), task_set, eval_cluster, model_backend, context)
         ),
         dashboard=dashboard,
         checkpoint_root=check_root(checkpoint_root) if checkpoint_root else None,
-        status=_known_status(status),
+        status=known_status(status),
         strict=strict,
         allow_partial=allow_partial,
     )
 
     def one(group_id: str) -> int:
-        text = making.script(group_id, finding, session)
+        text = making.script(group_id, finding, console)
         if str(output) == "-":
-            sys.stdout.write(text)
+            console.data(text)
             return 0
         path = output or script_path(output_dir, group_id)
-        return _compare(path, text, session) if check else _write(path, text, mode=0o755)
+        return _compare(path, text, console) if check else _write(path, text, 0o755, console)
 
     if len(group_ids) == 1:
         raise typer.Exit(one(group_ids[0]))
-    raise typer.Exit(_each(group_ids, one, session))
+    raise typer.Exit(_each(group_ids, one, console))
 
 
-def _each(group_ids: Sequence[str], one: Callable[[str], int], session: _Session) -> int:
+def _each(group_ids: Sequence[str], one: Callable[[str], int], console: Console) -> int:
     """Do one after another, and go on after a failure."""
     statuses = []
     for number, group_id in enumerate(group_ids, 1):
-        session.note(f"[{number}/{len(group_ids)}] {group_id}")
+        console.note(f"[{number}/{len(group_ids)}] {group_id}")
         try:
             statuses.append(one(group_id))
         except EvalScriptError as error:
-            _say_error(error)
+            console.error(error)
             statuses.append(EXIT_FAILED)
     failed = [id for id, status in zip(group_ids, statuses, strict=True) if status == EXIT_FAILED]
-    session.note(
+    console.note(
         f"{len(group_ids) - len(failed)} of {len(group_ids)} groups done"
         + (f"; failed: {', '.join(failed)}" if failed else "")
     )
     return EXIT_FAILED if failed else max(statuses)
 
 
-def _session(context: typer.Context, verbose: bool, quiet: bool) -> _Session:
-    session: _Session = context.obj
-    session.verbose = session.verbose or verbose
-    session.quiet = session.quiet or quiet
-    if session.verbose:
-        logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    return session
+def _console(context: typer.Context, verbose: bool, quiet: bool) -> Console:
+    """The console, by the options that may stand before or after the subcommand."""
+    told: _Context = context.obj
+    told.console.verbose |= verbose
+    told.console.quiet |= quiet
+    return told.console
 
 
-def _known_status(status: str | None) -> str | None:
-    from olmix_evalscript.swarm import STATUSES
-
-    if status is not None and status not in STATUSES:
-        raise typer.BadParameter(f"{status!r} is no status; expected one of {', '.join(STATUSES)}")
-    return status
-
-
-def _write(path: Path, text: str, mode: int) -> int:
+def _write(path: Path, text: str, mode: int, console: Console) -> int:
     from olmix_evalscript.files import write_whole
 
     write_whole(path, text, mode)
-    print(path)
+    console.data(f"{path}\n")
     return 0
 
 
-def _compare(path: Path, text: str, session: _Session) -> int:
+def _compare(path: Path, text: str, console: Console) -> int:
     from olmix_evalscript.script import without_date
 
     try:
         there = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        session.warn(f"{path} is not there; make it with generate, without --check")
+        console.warn(f"{path} is not there; make it with generate, without --check")
         return EXIT_DIFFERS
     except (OSError, ValueError) as error:
         raise InvalidInputError(f"cannot read {path}: {error}") from None
     old, new = (without_date(script).splitlines() for script in (there, text))
     diff = list(difflib.unified_diff(old, new, str(path), "as of now", lineterm=""))
-    print(*diff, sep="\n", end="\n" if diff else "")
+    console.data("".join(f"{line}\n" for line in diff))
     if not diff:
-        session.note(f"{path} is up to date")
+        console.note(f"{path} is up to date")
     return EXIT_DIFFERS if diff else 0
 
 
@@ -612,30 +408,31 @@ def _compare(path: Path, text: str, session: _Session) -> int:
 )
 def show(
     context: typer.Context,
-    group_id: GroupId,
-    as_json: Json = False,
-    checkpoint_root: CheckpointRoot = None,
-    status: Status = None,
-    snapshot: SnapshotFile = None,
-    workspace: Workspaces = None,
-    author: Author = None,
-    since: Since = None,
-    scan: Scan = False,
-    timeout: Timeout = 120.0,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    group_id: options.GroupId,
+    as_json: options.Json = False,
+    checkpoint_root: options.CheckpointRoot = None,
+    status: options.Status = None,
+    snapshot: options.SnapshotFile = None,
+    workspace: options.Workspaces = None,
+    author: options.Author = None,
+    since: options.Since = None,
+    scan: options.Scan = False,
+    timeout: options.Timeout = 120.0,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show a swarm's variants and where their checkpoints should be."""
     from olmix_evalscript.checkpoints import check_root
+    from olmix_evalscript.overview import swarm_data
     from olmix_evalscript.swarm import check_group_id
 
-    session = _session(context, verbose, quiet)
+    console = _console(context, verbose, quiet)
     finding = _finding(snapshot, workspace, author, since, scan, timeout)
     root = check_root(checkpoint_root) if checkpoint_root else None
-    swarm = finding.swarm(check_group_id(group_id), session, root, _known_status(status))
-    _tell_swarm(swarm, session)
+    swarm = finding.swarm(check_group_id(group_id), console, root, known_status(status))
+    _tell_swarm(swarm, console)
     if as_json:
-        print(json.dumps(_swarm_data(swarm), indent=2))
+        console.data(json.dumps(swarm_data(swarm), indent=2) + "\n")
         return
     rows = [
         (
@@ -648,65 +445,10 @@ def show(
             v["experiments"][0]["url"],
             "; ".join(v["notes"]),
         )
-        for v in _swarm_data(swarm)["variants"]
+        for v in swarm_data(swarm)["variants"]
     ]
     heads = ("#", "run name", "status", "user", "cluster", "checkpoints", "experiment", "notes")
-    _print_table(heads, rows)
-
-
-def _swarm_data(swarm: Swarm) -> dict[str, Any]:
-    """The swarm as data; docs/json.md is its schema."""
-    return {
-        "group_id": swarm.group_id,
-        "name": swarm.name,
-        "variants": [
-            {
-                "number": variant.number,
-                "run_name": variant.run_name,
-                "trainer": variant.trainer,
-                "status": variant.status,
-                "user": variant.user,
-                "cluster": variant.cluster,
-                "checkpoint_dir": variant.checkpoint_dir,
-                "is_lost": variant.is_lost,
-                "experiments": [
-                    {
-                        "id": experiment.id,
-                        "name": experiment.name,
-                        "url": EXPERIMENT_URL + experiment.id,
-                        "author": experiment.author,
-                        "workspace": experiment.workspace,
-                        "created": experiment.created.isoformat(),
-                        "status": experiment.status,
-                    }
-                    for experiment in variant.experiments
-                ],
-                "notes": list(variant.notes)
-                + [f"launched {len(variant.experiments)} times"] * (len(variant.experiments) > 1),
-            }
-            for variant in swarm.variants
-        ],
-        "doubts": list(swarm.doubts),
-        "unreadable": list(swarm.unreadable),
-    }
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from olmix_evalscript.swarm import printable
-
-    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(printable(cell), overflow="fold") for cell in row))
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=1000)
-        table.expand = False
-    console.print(table)
+    console.table(heads, rows)
 
 
 @app.command(
@@ -717,30 +459,21 @@ def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 )
 def list_swarms(
     context: typer.Context,
-    as_json: Json = False,
-    output_dir: Annotated[
-        Path, typer.Option("--output-dir", metavar="DIR", help="Where scripts are looked for.")
-    ] = Path("output/eval_scripts"),
-    workspace: Workspaces = None,
-    author: Annotated[
-        str | None,
-        typer.Option("--author", metavar="USER", help="Only what this user launched. Default: "
-                     "you, and anybody with --workspace."),
-    ] = None,
-    since: Annotated[
-        str, typer.Option("--since", metavar="DATE", help="Only what was launched since: "
-                          "2026-01-31, or 30d, 12h ago.")
-    ] = "30d",
-    timeout: Timeout = 120.0,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    as_json: options.Json = False,
+    output_dir: options.OutputDir = DEFAULT_OUTPUT_DIR,
+    workspace: options.Workspaces = None,
+    author: options.ListAuthor = None,
+    since: options.ListSince = "30d",
+    timeout: options.Timeout = 120.0,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """List the swarms on Beaker, newest first."""
     from olmix_evalscript import beaker
     from olmix_evalscript.library import script_path
-    from olmix_evalscript.overview import summarize
+    from olmix_evalscript.overview import summarize, summary_data
 
-    session = _session(context, verbose, quiet)
+    console = _console(context, verbose, quiet)
     finding = _finding(None, workspace, author, since, False, timeout)
     search = beaker.Search(
         finding.workspaces,
@@ -749,42 +482,32 @@ def list_swarms(
         since=finding.since,
         timeout=timeout,
     )
-    with session.report() as report:
+    with console.report() as report:
         swarms = summarize(beaker.scan(search, report))
     data = [
-        {
-            "group_id": swarm.group_id,
-            "name": swarm.name,
-            "trainers": sorted(swarm.trainers),
-            "variants": swarm.statuses,
-            "users": sorted(swarm.users),
-            "clusters": sorted(swarm.clusters),
-            "created": swarm.created.isoformat() if swarm.created else None,
-            "script": _if_there(script_path(output_dir, swarm.group_id)),
-        }
-        for swarm in swarms
+        summary_data(swarm, _if_there(script_path(output_dir, swarm.group_id))) for swarm in swarms
     ]
     if as_json:
-        print(json.dumps(data, indent=2))
+        console.data(json.dumps(data, indent=2) + "\n")
         return
     if not data:
-        session.note("No swarm was found. Look further back with --since, or with --workspace.")
+        console.note("No swarm was found. Look further back with --since, or with --workspace.")
         return
     heads = ("group", "swarm", "trainer", "variants", "user", "cluster", "created", "script")
     rows = [
         (
-            swarm.group_id,
-            swarm.name,
-            ", ".join(sorted(swarm.trainers)),
-            ", ".join(f"{count} {status}" for status, count in swarm.statuses.items()),
-            ", ".join(sorted(swarm.users)),
-            ", ".join(sorted(swarm.clusters)),
-            f"{swarm.created:%Y-%m-%d}",
-            str(item["script"] or ""),
+            item["group_id"],
+            item["name"],
+            ", ".join(item["trainers"]),
+            ", ".join(f"{count} {status}" for status, count in item["variants"].items()),
+            ", ".join(item["users"]),
+            ", ".join(item["clusters"]),
+            item["created"][:10],
+            item["script"] or "",
         )
-        for swarm, item in zip(swarms, data, strict=True)
+        for item in data
     ]
-    _print_table(heads, rows)
+    console.table(heads, rows)
 
 
 def _if_there(path: Path) -> str | None:
@@ -801,56 +524,45 @@ def _if_there(path: Path) -> str | None:
 )
 def snapshot(
     context: typer.Context,
-    group_id: GroupId,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="The snapshot; - is stdout. Default: "
-                     "GROUP_ID.yaml."),
-    ] = None,
-    workspace: Workspaces = None,
-    author: Author = None,
-    since: Since = None,
-    scan: Scan = False,
-    timeout: Timeout = 120.0,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    group_id: options.GroupId,
+    output: options.SavedFile = None,
+    workspace: options.Workspaces = None,
+    author: options.Author = None,
+    since: options.Since = None,
+    scan: options.Scan = False,
+    timeout: options.Timeout = 120.0,
+    verbose: options.Verbose = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Save what Beaker says of a swarm, without environment variables or secrets."""
     from olmix_evalscript import snapshot as snapshots
     from olmix_evalscript.swarm import build_swarm, check_group_id
 
-    session = _session(context, verbose, quiet)
+    console = _console(context, verbose, quiet)
     finding = _finding(None, workspace, author, since, scan, timeout)
-    experiments = finding.experiments(check_group_id(group_id), session)
+    experiments = finding.experiments(check_group_id(group_id), console)
     swarm = build_swarm(group_id, experiments)
     if not swarm.variants and not swarm.unreadable:
         raise SwarmError(_why_nothing(finding, swarm, len(experiments)))
-    _tell_swarm(swarm, session)
+    _tell_swarm(swarm, console)
     text = snapshots.dump(group_id, experiments)
     if str(output) == "-":
-        sys.stdout.write(text)
+        console.data(text)
     else:
-        _write(output or Path(f"{group_id}.yaml"), text, mode=0o644)
+        _write(output or Path(f"{group_id}.yaml"), text, 0o644, console)
 
 
-@app.command(
-    epilog="Examples:\n\n"
-    "  olmix-evalscript tasks\n\n"
-    "  olmix-evalscript tasks offline-bpb"
-)
+@app.command(epilog="Examples:\n\n  olmix-evalscript tasks\n\n  olmix-evalscript tasks offline-bpb")
 def tasks(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="[SET]", help="Such as olmo3-offline.",
-                       autocompletion=_complete_task_sets),
-    ] = None,
+    name: options.TaskSetName = None,
 ) -> None:
     """List the task sets, or the names of one set."""
     from olmix_evalscript.tasks import task_set, task_sets
 
+    console = Console()
     if name is not None:
-        print(*task_set(name), sep="\n")
+        console.data("".join(f"{task}\n" for task in task_set(name)))
         return
     for set_name, families in task_sets().items():
         counts = ", ".join(f"{family} {len(names)}" for family, names in families.items())
-        print(f"{set_name}: {len(task_set(set_name))} tasks ({counts})")
+        console.data(f"{set_name}: {len(task_set(set_name))} tasks ({counts})\n")

@@ -14,8 +14,6 @@ from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.swarm import Experiment, Task, build_swarm, check_group_id, check_name
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
 
-DEFAULT_OUTPUT_DIR = Path("output/eval_scripts")
-
 
 def generate_eval_script(
     group_id: str,
@@ -25,7 +23,7 @@ def generate_eval_script(
     cluster: str,
     weka: bool,
     swarm_name: str | None = None,
-    output_dir: Path | str = DEFAULT_OUTPUT_DIR,
+    output_dir: Path | str = "output/eval_scripts",
     tasks: Sequence[str] = OLMO3_OFFLINE_TASKS,
 ) -> Path:
     """Write the evaluation script of a swarm that olmix launches, without asking Beaker.
@@ -53,8 +51,7 @@ def generate_eval_script(
     experiments = []
     for run_name in run_names:
         check_name("run name", run_name)
-        words = ("olmix/launch/train.py", "train", "-n", run_name, "-g", group_id)
-        words += ("-c", cluster, "-u", user, "-w", str(weka))
+        run = ("olmix/launch/train.py", "train", "-n", run_name, "-g", group_id)
         experiments.append(
             Experiment(
                 id="",
@@ -63,7 +60,7 @@ def generate_eval_script(
                 workspace="",
                 created=launched,
                 status="submitted",
-                tasks=(Task(words),),
+                tasks=(Task((*run, "-c", cluster, "-u", user, "-w", str(weka))),),
             )
         )
     swarm = build_swarm(group_id, experiments)

@@ -1,4 +1,4 @@
-"""Experiments in, page by page; one summary for each swarm among them out."""
+"""Swarms in, what people and programs are shown of them out: summaries and plain data."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.swarm import Experiment, split_name
+from olmix_evalscript.swarm import Experiment, Swarm, Variant, split_name
 from olmix_evalscript.trainer import TrainerRun, parse_trainer
 
 
@@ -62,3 +63,58 @@ def _runs(experiment: Experiment) -> set[TrainerRun]:
     except TrainerCommandError:
         return set()
     return {run for run in runs if run is not None}
+
+
+EXPERIMENT_URL = "https://beaker.org/ex/"
+
+
+def swarm_data(swarm: Swarm) -> dict[str, Any]:
+    """A swarm as data; docs/json.md is its schema."""
+    return {
+        "group_id": swarm.group_id,
+        "name": swarm.name,
+        "variants": [_variant_data(variant) for variant in swarm.variants],
+        "doubts": list(swarm.doubts),
+        "unreadable": list(swarm.unreadable),
+    }
+
+
+def _variant_data(variant: Variant) -> dict[str, Any]:
+    launches = len(variant.experiments)
+    return {
+        "number": variant.number,
+        "run_name": variant.run_name,
+        "trainer": variant.trainer,
+        "status": variant.status,
+        "user": variant.user,
+        "cluster": variant.cluster,
+        "checkpoint_dir": variant.checkpoint_dir,
+        "is_lost": variant.is_lost,
+        "notes": [*variant.notes, *([f"launched {launches} times"] if launches > 1 else [])],
+        "experiments": [
+            {
+                "id": experiment.id,
+                "name": experiment.name,
+                "url": EXPERIMENT_URL + experiment.id,
+                "author": experiment.author,
+                "workspace": experiment.workspace,
+                "created": experiment.created.isoformat(),
+                "status": experiment.status,
+            }
+            for experiment in variant.experiments
+        ],
+    }
+
+
+def summary_data(swarm: SwarmSummary, script: str | None) -> dict[str, Any]:
+    """A line of the list as data; docs/json.md is its schema."""
+    return {
+        "group_id": swarm.group_id,
+        "name": swarm.name,
+        "trainers": sorted(swarm.trainers),
+        "variants": swarm.statuses,
+        "users": sorted(swarm.users),
+        "clusters": sorted(swarm.clusters),
+        "created": swarm.created.isoformat() if swarm.created else None,
+        "script": script,
+    }

@@ -34,7 +34,8 @@ def dump(group_id: str, experiments: Sequence[Experiment]) -> str:
             _to_data(experiment) for experiment in experiments if belongs_to(group_id, experiment)
         ],
     }
-    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=False, width=10_000)
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=10_000)
+    return text
 
 
 def load(path: Path, group_id: str) -> list[Experiment]:
@@ -82,7 +83,9 @@ def _to_data(experiment: Experiment) -> dict[str, Any]:
     except TrainerCommandError as error:
         return {**data, "problem": str(error)}
     data["tasks"] = [
-        {"arguments": list(words), "clusters": list(task.clusters)} for task, words in tasks if words
+        {"arguments": list(words), "clusters": list(task.clusters)}
+        for task, words in tasks
+        if words
     ]
     return data
 

@@ -51,7 +51,7 @@ def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     for task in unique:
         if not re.fullmatch(r"[A-Za-z0-9_*][A-Za-z0-9_.:+@/=,*|-]*", task):
             raise InvalidInputError(
-                f"{ascii(task)} is no task name; expected one such as 'arc_easy:rc::olmes:full'"
+                f"{task!a} is no task name; expected one such as 'arc_easy:rc::olmes:full'"
             )
     return unique
 

@@ -59,7 +59,9 @@ _RUNS = re.compile(r"(olmix[/.]launch|regmixer)[/.]train(\.py)?['\"]?\s+train\s"
 _SHELL_OPERATORS = ";&|<>()\n"
 #: Programs that run the script named after them. Anything else in front of a trainer's script
 #: (``cat``, ``grep``, ``echo``) is not known to train.
-_RUNNERS = re.compile(r"(python[0-9.]*|torchrun|srun|conda|uv|exec|env|time|nohup|entrypoint\.sh|bash|sh)")
+_RUNNERS = re.compile(
+    r"python[0-9.]*|torchrun|srun|conda|uv|exec|env|time|nohup|entrypoint\.sh|bash|sh"
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
         TrainerCommandError: If the command names a trainer in a way that leaves it open what runs.
     """
     found = [
-        (command[:place.start], command[place.start :])
+        (command[: place.start], command[place.start :])
         for command in _commands(words)
         if (place := _locate(command)) is not None
     ]

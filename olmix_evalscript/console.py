@@ -1,0 +1,112 @@
+"""Messages, progress and data in; text on the terminal out. Nothing else in the package prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from olmix_evalscript.report import Report
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+FIRST_LINE = 1.0  # seconds until progress is told where no line can move
+NEXT_LINE = 10.0  # seconds between two such lines
+
+
+@dataclass
+class Console:
+    """Data goes to stdout, all else to stderr."""
+
+    verbose: bool = False
+    quiet: bool = False
+
+    def data(self, text: str) -> None:
+        """Print what was asked for, as it is."""
+        sys.stdout.write(text)
+
+    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print data as a table, as wide as the terminal, or as its cells where there is none."""
+        from rich import box
+        from rich.console import Console as RichConsole
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(_printable(cell), overflow="fold") for cell in row))
+        rich = RichConsole(width=None if sys.stdout.isatty() else 1000, highlight=False)
+        rich.print(table)
+
+    def note(self, text: str) -> None:
+        """Tell what was done; not with --quiet."""
+        if not self.quiet:
+            self._tell("", None, text)
+
+    def warn(self, text: str) -> None:
+        """Tell what to look into."""
+        self._tell("warning: ", "yellow", text)
+
+    def error(self, error: Exception) -> None:
+        """Tell why it could not be done."""
+        self._tell("error: ", "red", str(error))
+
+    def _tell(self, prefix: str, colour: str | None, text: str) -> None:
+        if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+            prefix = typer.style(prefix, fg=colour, bold=True)
+        print(f"{prefix}{_printable(text)}", file=sys.stderr)
+
+    @contextmanager
+    def report(self) -> Iterator[Report]:
+        """Show progress meanwhile: a moving line on a terminal, now and then a line elsewhere."""
+        detail = self.note if self.verbose else _ignore
+        if self.quiet:
+            yield Report(status=_ignore, detail=detail)
+        elif self.verbose or not sys.stderr.isatty():
+            yield Report(status=self._now_and_then(), detail=detail)
+        else:
+            with _progress() as progress:
+                task = progress.add_task("Asking Beaker", total=None)
+                yield Report(
+                    status=lambda text: progress.update(task, description=text), detail=detail
+                )
+
+    def _now_and_then(self) -> Callable[[str], None]:
+        next_line = time.monotonic() + FIRST_LINE
+
+        def status(text: str) -> None:
+            nonlocal next_line
+            if time.monotonic() >= next_line:
+                next_line = time.monotonic() + NEXT_LINE
+                self.note(text)
+
+        return status
+
+
+def _ignore(text: str) -> None:
+    """Tell nothing."""
+
+
+def _printable(text: str) -> str:
+    """Text with a question mark for whatever could move the cursor or break the line."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _progress() -> Progress:
+    from rich.console import Console as RichConsole
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        BarColumn(bar_width=20),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=RichConsole(stderr=True),
+        transient=True,
+    )

@@ -1,0 +1,14 @@
+"""How a slow step tells what it does, without knowing who listens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Report:
+    """Two listeners."""
+
+    status: Callable[[str], None]  # what is being done, as a line that may be overwritten
+    detail: Callable[[str], None]  # each call, for those who want to see it

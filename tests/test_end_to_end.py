@@ -1,0 +1,191 @@
+"""From a group ID to a script, by the installed command and a Beaker that speaks the protocol."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.conftest import Run
+from tests.fake_beaker import (
+    FakeBeaker,
+    FakeWorkload,
+    evaluations,
+    spec,
+    trainer_arguments,
+    variants,
+)
+
+Serve = Callable[[FakeBeaker], FakeBeaker]
+SCRIPT = Path("output/eval_scripts/olmix-58362402.sh")
+
+
+def variant_lines(script: str) -> list[str]:
+    return re.findall(r"^  (variant \d+ .*)$", script, flags=re.M)
+
+
+def test_a_swarm_among_evaluations_comes_out_whole_and_in_order(
+    run: Run, beaker_of: Serve, tmp_path: Path
+) -> None:
+    beaker_of(FakeBeaker([*variants(128), *evaluations(400)]))
+
+    result = run("generate", "58362402")
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{SCRIPT}\n"
+    script = (tmp_path / "work" / SCRIPT).read_text()
+    assert "ROOT='s3://ai2-llm/checkpoints/kylel'\n" in script
+    assert variant_lines(script) == [
+        f'variant {n} "$ROOT/verify-tokens-140m-58362402-{n:04d}"' for n in range(128)
+    ]
+
+
+def test_what_does_not_belong_is_counted(run: Run, beaker_of: Serve) -> None:
+    stranger = "verify-58362402-again-99999999-0000"
+    others = [
+        FakeWorkload(stranger, spec(trainer_arguments(stranger, "99999999"))),
+        FakeWorkload("session-58362402", is_session=True),
+    ]
+    beaker_of(FakeBeaker([*variants(3), *evaluations(7), *others]))
+
+    result = run("generate", "58362402")
+
+    assert "3 variants of verify-tokens-140m; left out: 7 that train nothing" in result.stderr
+    assert "1 of other groups, 1 that are sessions" in result.stderr
+
+
+def test_a_listing_with_commands_costs_no_spec(run: Run, beaker_of: Serve) -> None:
+    beaker = beaker_of(FakeBeaker(variants(60)))
+
+    result = run("generate", "58362402")
+
+    assert result.returncode == 0
+    assert beaker.calls["GetExperimentYamlSpec"] == 0
+
+
+def test_a_listing_without_commands_gives_the_same_script(run: Run, beaker_of: Serve) -> None:
+    beaker = beaker_of(FakeBeaker(variants(60)))
+    with_commands = run("generate", "58362402", "-o", "-").stdout
+    beaker.lists_commands = False
+
+    result = run("generate", "58362402", "-o", "-")
+
+    assert result.stdout == with_commands
+    assert beaker.calls["GetExperimentYamlSpec"] == 60
+
+
+def test_a_member_of_a_beaker_group_is_found_whatever_its_name(run: Run, beaker_of: Serve) -> None:
+    named = FakeWorkload("mix-heavy", spec(trainer_arguments("mix-heavy", "58362402")))
+    beaker_of(FakeBeaker([named], groups={"ai2/olmix-58362402": ["mix-heavy"]}))
+
+    result = run("generate", "58362402", "-o", "-")
+
+    assert variant_lines(result.stdout) == ['variant 0 "$ROOT/mix-heavy"']
+
+
+def test_the_groups_of_a_spec_make_it_found(run: Run, beaker_of: Serve) -> None:
+    arguments = trainer_arguments("mix-heavy", "58362402")
+    named = FakeWorkload("mix-heavy", spec(arguments, groups=["ai2/58362402"]))
+    beaker_of(FakeBeaker([named]))
+
+    result = run("generate", "58362402", "-o", "-")
+
+    assert variant_lines(result.stdout) == ['variant 0 "$ROOT/mix-heavy"']
+
+
+def test_an_id_in_the_description_makes_it_found(run: Run, beaker_of: Serve) -> None:
+    named = FakeWorkload(
+        "mix-heavy", spec(trainer_arguments("mix-heavy", "58362402")), description="of 58362402"
+    )
+    beaker_of(FakeBeaker([named]))
+
+    result = run("generate", "58362402", "-o", "-")
+
+    assert variant_lines(result.stdout) == ['variant 0 "$ROOT/mix-heavy"']
+
+
+def test_a_scan_finds_runs_whose_names_lack_the_id(run: Run, beaker_of: Serve) -> None:
+    named = FakeWorkload("mix-heavy", spec(trainer_arguments("mix-heavy", "58362402")))
+    beaker_of(FakeBeaker([named, *evaluations(120, "99999999")]))
+
+    result = run(
+        "generate", "58362402", "-o", "-", "--scan", "-w", "ai2/oe-data", "--since", "2026-01-01"
+    )
+
+    assert variant_lines(result.stdout) == ['variant 0 "$ROOT/mix-heavy"']
+
+
+def test_a_search_that_finds_nothing_names_the_scan_to_try(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(2)))
+
+    result = run("generate", "8f3a9c2b", "-w", "ai2/oe-data")
+
+    assert result.returncode == 1
+    assert "olmix-evalscript generate 8f3a9c2b --scan -w ai2/oe-data --since 30d" in result.stderr
+
+
+def test_stdout_holds_the_script_alone(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(2)))
+
+    result = run("generate", "58362402", "-o", "-")
+
+    assert result.stdout.startswith("#!/bin/bash\n")
+    assert result.stdout.endswith('main "$@"\n')
+
+
+def test_the_script_can_be_executed(run: Run, beaker_of: Serve, tmp_path: Path) -> None:
+    beaker_of(FakeBeaker(variants(2)))
+
+    run("generate", "58362402")
+
+    assert (tmp_path / "work" / SCRIPT).stat().st_mode & 0o777 == 0o755
+
+
+def test_a_snapshot_gives_the_bytes_of_a_live_run(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker([*variants(5), *evaluations(3)]))
+    live = run("generate", "58362402", "-o", "-").stdout
+    assert run("snapshot", "58362402", "-o", "saved.yaml").returncode == 0
+
+    offline = run("generate", "58362402", "--snapshot", "saved.yaml", "-o", "-", BEAKER_CONFIG="")
+
+    assert offline.stdout == live
+
+
+def test_a_snapshot_holds_no_environment_and_no_secret(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker([*variants(2), *evaluations(2)], lists_commands=False))
+
+    text = run("snapshot", "58362402", "-o", "-").stdout
+
+    assert "arguments" in text
+    assert not re.search("BEAKER_TOKEN|secret|env|oe_eval", text)
+
+
+def test_several_groups_in_one_call_survive_the_failure_of_one(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker([*variants(2), *variants(2, "6cf425be")]))
+
+    result = run("generate", "58362402", "00000000", "6cf425be")
+
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == [str(SCRIPT), "output/eval_scripts/olmix-6cf425be.sh"]
+    assert "2 of 3 groups done; failed: 00000000" in result.stderr
+
+
+def test_no_http_request_is_made(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(1)))
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        result = run("generate", "58362402", HTTP_PROXY=address, HTTPS_PROXY=address)
+        proxy.setblocking(False)
+        connections = _accepted(proxy)
+
+    assert result.returncode == 0
+    assert connections == 0
+
+
+def _accepted(server: socket.socket) -> int:
+    try:
+        server.accept()
+    except BlockingIOError:
+        return 0
+    return 1
