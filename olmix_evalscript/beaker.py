@@ -241,8 +241,8 @@ class _Target:
     """What a listing covers: one workspace, or all of the organization."""
 
     organization_id: str
-    workspace_id: str | None
-    workspace: str  # for messages
+    workspace_id: str | None = None
+    workspace: str = ""  # its name
 
 
 def _targets(client: _Client, search: Search) -> list[_Target]:
@@ -254,7 +254,7 @@ def _targets(client: _Client, search: Search) -> list[_Target]:
             raise
         organization = client.organization  # as beaker-py: it may be an ID
     if not search.workspaces:
-        return [_Target(organization, None, "the organization")]
+        return [_Target(organization)]
     ids = client.map(lambda name: _workspace_id(client, name), search.workspaces)
     return [
         _Target(organization, id, name) for id, name in zip(ids, search.workspaces, strict=True)
@@ -341,7 +341,7 @@ def _workload_pages(
             if len(page) == PAGE_SIZE:
                 _check_end(client, options, page)
         except _CallError as error:
-            raise _about(target.workspace, error) from None
+            raise _about(target.workspace, error) if target.workspace else error from None
 
 
 def _check_end(client: _Client, options: Any, page: list[Any]) -> None:

@@ -8,6 +8,7 @@ import yaml
 
 #: Snapshots of 1,024 variants take about 1 MB; no spec comes near it.
 MAX_CHARACTERS = 64 * 1024 * 1024
+MAX_DEPTH = 50  # lists and mappings within each other; libyaml's composer recurses without a check
 
 _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -23,14 +24,22 @@ def load(text: str) -> Any:
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"it is longer than {MAX_CHARACTERS} characters")
     try:
+        _check_depth(text)
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         place = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ValueError(f"{error.problem or error.context}{place}") from None
     except yaml.YAMLError as error:
         raise ValueError(str(error).splitlines()[0]) from None
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError("it is nested too deeply")
 
 
 def strings(value: Any) -> tuple[str, ...] | None:

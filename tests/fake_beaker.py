@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -104,57 +105,66 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
     # --- the methods, by Beaker's own names
 
     def ResolveOrganizationName(self, request: Any, context: Any) -> Any:
-        answer = self._enter("ResolveOrganizationName", request, context)
+        if (answer := self._enter("ResolveOrganizationName", request, context)) is not None:
+            return answer
         if request.organization_name != ORGANIZATION:
             context.abort(grpc.StatusCode.NOT_FOUND, "no such organization")
-        return answer or pb2.ResolveOrganizationNameResponse(organization_id=_id(ORGANIZATION))
+        return pb2.ResolveOrganizationNameResponse(organization_id=_id(ORGANIZATION))
 
     def ResolveWorkspaceName(self, request: Any, context: Any) -> Any:
-        answer = self._enter("ResolveWorkspaceName", request, context)
+        if (answer := self._enter("ResolveWorkspaceName", request, context)) is not None:
+            return answer
         name = f"{request.owner_name}/{request.workspace_name}"
         if name not in {workload.workspace for workload in self.workloads}:
             context.abort(grpc.StatusCode.NOT_FOUND, "no such workspace")
-        return answer or pb2.ResolveWorkspaceNameResponse(workspace_id=_id(name))
+        return pb2.ResolveWorkspaceNameResponse(workspace_id=_id(name))
 
     def ResolveUserName(self, request: Any, context: Any) -> Any:
-        answer = self._enter("ResolveUserName", request, context)
+        if (answer := self._enter("ResolveUserName", request, context)) is not None:
+            return answer
         if request.user_name not in {workload.author for workload in self.workloads}:
             context.abort(grpc.StatusCode.NOT_FOUND, "no such user")
-        return answer or pb2.ResolveUserNameResponse(user_id=_id(request.user_name))
+        return pb2.ResolveUserNameResponse(user_id=_id(request.user_name))
 
     def GetUser(self, request: Any, context: Any) -> Any:
-        answer = self._enter("GetUser", request, context)
+        if (answer := self._enter("GetUser", request, context)) is not None:
+            return answer
         name = request.user_id.removeprefix("id-of-") or "kylel"
-        return answer or pb2.GetUserResponse(user=pb2.User(id=_id(name), name=name))
+        return pb2.GetUserResponse(user=pb2.User(id=_id(name), name=name))
 
     def GetWorkspace(self, request: Any, context: Any) -> Any:
-        answer = self._enter("GetWorkspace", request, context)
+        if (answer := self._enter("GetWorkspace", request, context)) is not None:
+            return answer
         owner, _, name = request.workspace_id.removeprefix("id-of-").partition("/")
-        return answer or pb2.GetWorkspaceResponse(
+        return pb2.GetWorkspaceResponse(
             workspace=pb2.Workspace(
                 id=request.workspace_id, name=name, owner_org=pb2.Organization(name=owner)
             )
         )
 
     def ListWorkloads(self, request: Any, context: Any) -> Any:
-        answer = self._enter("ListWorkloads", request, context)
+        if (answer := self._enter("ListWorkloads", request, context)) is not None:
+            return answer
         page, token = self._page(request, context, self._find_workloads)
-        return answer or pb2.ListWorkloadsResponse(
+        return pb2.ListWorkloadsResponse(
             workloads=[self._message(workload) for workload in page], next_page_token=token
         )
 
     def GetWorkload(self, request: Any, context: Any) -> Any:
-        answer = self._enter("GetWorkload", request, context)
+        if (answer := self._enter("GetWorkload", request, context)) is not None:
+            return answer
         workload = self._by_id(request.workload_id, context)
-        return answer or pb2.GetWorkloadResponse(workload=self._message(workload))
+        return pb2.GetWorkloadResponse(workload=self._message(workload))
 
     def GetExperimentYamlSpec(self, request: Any, context: Any) -> Any:
-        answer = self._enter("GetExperimentYamlSpec", request, context)
+        if (answer := self._enter("GetExperimentYamlSpec", request, context)) is not None:
+            return answer
         workload = self._by_id(request.experiment_id, context)
-        return answer or pb2.GetExperimentYamlSpecResponse(experiment_spec=workload.spec)
+        return pb2.GetExperimentYamlSpecResponse(experiment_spec=workload.spec)
 
     def ListGroups(self, request: Any, context: Any) -> Any:
-        answer = self._enter("ListGroups", request, context)
+        if (answer := self._enter("ListGroups", request, context)) is not None:
+            return answer
 
         def find(options: Any) -> list[Any]:
             return [
@@ -162,19 +172,18 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
             ]
 
         page, token = self._page(request, context, find)
-        return answer or pb2.ListGroupsResponse(
-            groups=[_group(name) for name in page], next_page_token=token
-        )
+        return pb2.ListGroupsResponse(groups=[_group(name) for name in page], next_page_token=token)
 
     def ListGroupTaskMetrics(self, request: Any, context: Any) -> Any:
-        answer = self._enter("ListGroupTaskMetrics", request, context)
+        if (answer := self._enter("ListGroupTaskMetrics", request, context)) is not None:
+            return answer
 
         def find(options: Any) -> list[Any]:
             name = options.group_id.removeprefix("id-of-")
             return [w for w in self.workloads if w.name in self._all_groups()[name]]
 
         page, token = self._page(request, context, find)
-        return answer or pb2.ListGroupTaskMetricsResponse(
+        return pb2.ListGroupTaskMetricsResponse(
             task_metrics=[pb2.TaskMetrics(experiment_id=workload.id) for workload in page],
             next_page_token=token,
         )
@@ -186,7 +195,7 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         groups = {name: list(members) for name, members in self.groups.items()}
         for workload in self.workloads:
             if "\ngroups:" in workload.spec:
-                for name in yaml.safe_load(workload.spec)["groups"]:
+                for name in _parsed(workload.spec)["groups"]:
                     groups.setdefault(name, []).append(workload.name)
         return groups
 
@@ -229,7 +238,7 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         experiment = pb2.Experiment(**common, description=workload.description)
         experiment.created.FromDatetime(workload.created)
         if self.lists_commands:
-            for task in yaml.safe_load(workload.spec)["tasks"]:
+            for task in _parsed(workload.spec)["tasks"]:
                 experiment.tasks.append(
                     pb2.Task(
                         name=task.get("name", ""),
@@ -252,8 +261,7 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         authority = trustme.CA()
         certificate = authority.issue_cert("localhost")
         authority.cert_pem.write_to_path(folder / "ca.pem")
-        self.server = grpc.server(ThreadPoolExecutor(64))
-        self.server.add_generic_rpc_handlers((_Raw(self),))
+        self.server = grpc.server(ThreadPoolExecutor(64), interceptors=[_Raw(self)])
         beaker_pb2_grpc.add_BeakerServicer_to_server(self, self.server)  # type: ignore[no-untyped-call]
         key = certificate.private_key_pem.bytes()
         chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
@@ -274,21 +282,26 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
             self.server.stop(None)
 
 
-class _Raw(grpc.GenericRpcHandler):
+class _Raw(grpc.ServerInterceptor):
     """Answers some methods with bytes that are no message."""
 
     def __init__(self, beaker: FakeBeaker) -> None:
         self.beaker = beaker
 
-    def service(self, details: Any) -> Any:
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
         method = details.method.rsplit("/", 1)[-1]
         if method not in self.beaker.raw:
-            return None
+            return continuation(details)
         return grpc.unary_unary_rpc_method_handler(
             lambda request, context: self.beaker.raw[method],
             request_deserializer=bytes,
             response_serializer=bytes,
         )
+
+
+@cache
+def _parsed(spec: str) -> Any:
+    return yaml.load(spec, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _id(name: str) -> str:

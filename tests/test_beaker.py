@@ -1,0 +1,349 @@
+"""Beaker at its worst: an end in time, a message with a way out, nothing half-written."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from beaker import beaker_pb2 as pb2
+
+from olmix_evalscript.beaker import parse_spec
+from tests.conftest import Run
+from tests.fake_beaker import TOKEN, FakeBeaker, FakeWorkload, Refuse, evaluations, spec, variants
+
+Serve = Callable[[FakeBeaker], FakeBeaker]
+Code = grpc.StatusCode
+
+
+def refusing(code: grpc.StatusCode, first: int = 0, times: int = 10**9) -> Callable[[Any], None]:
+    """A hook that refuses calls number `first` to `first + times`."""
+    seen = 0
+
+    def hook(request: Any) -> None:
+        nonlocal seen
+        seen += 1
+        if first < seen <= first + times:
+            raise Refuse(code)
+
+    return hook
+
+
+def assert_nothing_was_written(tmp_path: Path) -> None:
+    assert list((tmp_path / "work").rglob("*")) == []
+
+
+def test_without_a_token_it_says_where_to_get_one(run: Run) -> None:
+    result = run("generate", "58362402")
+
+    assert result.returncode == 1
+    assert "https://beaker.org/user" in result.stderr
+    assert "BEAKER_TOKEN" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["", "default_org: ai2\n", "a: [\n", "- 1\n"])
+def test_a_broken_beaker_config_is_no_traceback(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "beaker.yml").write_text(text)
+
+    result = run("generate", "58362402", BEAKER_CONFIG=str(tmp_path / "beaker.yml"))
+
+    assert result.returncode == 1
+    assert "no usable Beaker token" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_refused_token_is_told_and_never_shown(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(2)))
+
+    result = run("generate", "58362402", BEAKER_TOKEN="stolen-and-revoked")
+
+    assert result.returncode == 1
+    assert "Beaker refused the token" in result.stderr
+    assert "stolen-and-revoked" not in result.stderr + result.stdout
+
+
+def test_an_unreachable_server_ends_with_the_timeout(run: Run, beaker_of: Serve) -> None:
+    beaker = beaker_of(FakeBeaker(variants(2)))
+    beaker.server.stop(None).wait()
+    started = time.monotonic()
+
+    result = run("generate", "58362402", "--timeout", "2")
+
+    assert result.returncode == 1
+    assert time.monotonic() - started < 2 + 5
+    assert "did not answer within 2 s (UNAVAILABLE" in result.stderr
+    assert "--timeout" in result.stderr
+
+
+def test_a_server_that_accepts_and_is_silent_ends_with_the_timeout(
+    run: Run, beaker_of: Serve, tmp_path: Path
+) -> None:
+    beaker_of(FakeBeaker())
+    with socket.create_server(("localhost", 0)) as silent:
+        config = tmp_path / "silent.yml"
+        config.write_text(f"user_token: x\nrpc_address: localhost:{silent.getsockname()[1]}\n")
+        started = time.monotonic()
+
+        result = run("generate", "58362402", "--timeout", "2", BEAKER_CONFIG=str(config))
+
+    assert result.returncode == 1
+    assert time.monotonic() - started < 2 + 5
+
+
+def test_a_server_that_dies_in_a_listing_leaves_nothing(
+    run: Run, beaker_of: Serve, tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(120)))
+
+    def die(request: Any) -> None:
+        if request.next_page_token:
+            beaker.server.stop(None)
+            time.sleep(60 if not beaker.closing.wait(3) else 0)
+
+    beaker.hooks["ListWorkloads"] = die
+
+    result = run("generate", "58362402", "--timeout", "2")
+
+    assert result.returncode == 1
+    assert_nothing_was_written(tmp_path)
+
+
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED])
+def test_a_passing_failure_is_waited_out(run: Run, beaker_of: Serve, code: grpc.StatusCode) -> None:
+    beaker = beaker_of(FakeBeaker(variants(60)))
+    beaker.hooks["ListWorkloads"] = refusing(code, first=1, times=2)
+
+    result = run("generate", "58362402")
+
+    assert result.returncode == 0
+    assert "60 variants" in result.stderr
+
+
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED])
+def test_a_lasting_failure_ends_with_the_timeout(
+    run: Run, beaker_of: Serve, code: grpc.StatusCode
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(2)))
+    beaker.hooks["ListWorkloads"] = refusing(code)
+
+    result = run("generate", "58362402", "--timeout", "2")
+
+    assert result.returncode == 1
+    assert f"({code.name}" in result.stderr
+
+
+def test_a_call_that_never_answers_ends_with_the_timeout(
+    run: Run, beaker_of: Serve, tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(2), lists_commands=False))
+    beaker.hooks["GetExperimentYamlSpec"] = lambda request: beaker.closing.wait(30) and None
+    started = time.monotonic()
+
+    result = run("generate", "58362402", "--timeout", "2")
+
+    assert result.returncode == 1
+    assert time.monotonic() - started < 2 + 5
+    assert_nothing_was_written(tmp_path)
+
+
+def test_permission_denied_on_one_workspace_names_it(run: Run, beaker_of: Serve) -> None:
+    private = FakeWorkload("secret-project", workspace="ai2/private")
+    beaker = beaker_of(FakeBeaker([*variants(2), private]))
+
+    def deny(request: Any) -> None:
+        if request.options.workspace_id == "id-of-ai2/private":
+            raise Refuse(Code.PERMISSION_DENIED, "no read access")
+
+    beaker.hooks["ListWorkloads"] = deny
+
+    result = run("generate", "58362402", "-w", "ai2/oe-data", "-w", "ai2/private")
+
+    assert result.returncode == 1
+    assert "ai2/private: Beaker denies permission" in result.stderr
+
+
+def test_an_unknown_workspace_is_named(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(2)))
+
+    result = run("generate", "58362402", "-w", "ai2/no-such")
+
+    assert result.returncode == 1
+    assert "no workspace ai2/no-such" in result.stderr
+
+
+def test_an_unreadable_spec_is_named_and_refused(
+    run: Run, beaker_of: Serve, tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(3), lists_commands=False))
+    lost = beaker.workloads[1]
+
+    def missing(request: Any) -> None:
+        if request.experiment_id == lost.id:
+            raise Refuse(Code.NOT_FOUND)
+
+    beaker.hooks["GetExperimentYamlSpec"] = missing
+
+    result = run("generate", "58362402")
+
+    assert result.returncode == 1
+    assert lost.name in result.stderr
+    assert "--allow-partial" in result.stderr
+    assert_nothing_was_written(tmp_path)
+
+
+def test_allow_partial_writes_the_rest_and_says_so_in_the_script(
+    run: Run, beaker_of: Serve
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(3), lists_commands=False))
+    beaker.workloads[1].spec = "tasks: 5"
+
+    result = run("generate", "58362402", "--allow-partial", "-o", "-")
+
+    assert result.returncode == 0
+    assert result.stdout.count("\n  variant ") == 2
+    assert f"# - left out, since it cannot be read: {beaker.workloads[1].name}" in result.stdout
+
+
+def test_a_listing_that_repeats_its_token_ends(run: Run, beaker_of: Serve, tmp_path: Path) -> None:
+    beaker = beaker_of(FakeBeaker(variants(2)))
+    beaker.hooks["ListWorkloads"] = lambda request: pb2.ListWorkloadsResponse(next_page_token="1")
+
+    result = run("generate", "58362402")
+
+    assert result.returncode == 1
+    assert "repeats itself" in result.stderr
+    assert_nothing_was_written(tmp_path)
+
+
+def test_a_listing_that_drops_its_token_is_noticed(
+    run: Run, beaker_of: Serve, tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(128)))
+    newest = sorted(beaker.workloads, key=lambda workload: workload.created)[-50:]
+
+    def drop(request: Any) -> Any:
+        if request.options.HasField("created_before"):
+            return None
+        return pb2.ListWorkloadsResponse(workloads=[beaker._message(w) for w in reversed(newest)])
+
+    beaker.hooks["ListWorkloads"] = drop
+
+    result = run("generate", "58362402")
+
+    assert result.returncode == 1
+    assert "broke off" in result.stderr
+    assert_nothing_was_written(tmp_path)
+
+
+def test_a_listing_of_exactly_one_page_is_whole(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(50)))
+
+    result = run("generate", "58362402")
+
+    assert result.returncode == 0
+
+
+def test_broken_utf8_in_a_spec_is_an_unreadable_spec(run: Run, beaker_of: Serve) -> None:
+    beaker = beaker_of(FakeBeaker(variants(1), lists_commands=False))
+    beaker.raw["GetExperimentYamlSpec"] = b"\x0a\x02\xff\xfe"
+
+    result = run("generate", "58362402")
+
+    assert result.returncode == 1
+    assert "its spec cannot be had from Beaker" in result.stderr
+
+
+def test_broken_utf8_in_a_listing_is_no_traceback(run: Run, beaker_of: Serve) -> None:
+    beaker = beaker_of(FakeBeaker(variants(1)))
+    beaker.raw["ListWorkloads"] = b"\x0a\x02\xff\xfe"
+
+    result = run("generate", "58362402", "--timeout", "2")
+
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_ten_thousand_matches_are_read(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker([*variants(8), *evaluations(9_992)]))
+
+    result = run("generate", "58362402")
+
+    assert result.returncode == 0, result.stderr
+    assert "8 variants of verify-tokens-140m; left out: 9992 that train nothing" in result.stderr
+
+
+def test_an_interrupt_ends_it_within_a_second(
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(60), lists_commands=False))
+    beaker.hooks["GetExperimentYamlSpec"] = lambda request: beaker.closing.wait(30) and None
+    process = subprocess.Popen(
+        ["olmix-evalscript", "generate", "58362402"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not beaker.calls["GetExperimentYamlSpec"]:
+        time.sleep(0.05)
+
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=1)
+
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
+def test_the_token_goes_to_the_rpc_address_alone(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(1)))
+
+    result = run("generate", "58362402", "--verbose")
+
+    assert "ListWorkloads: " in result.stderr
+    assert TOKEN not in result.stderr + result.stdout
+
+
+def test_an_author_filter_reaches_beaker(run: Run, beaker_of: Serve) -> None:
+    mine, theirs = variants(4)[:2], variants(4)[2:]
+    for workload in theirs:
+        workload.author = "mayeec"
+    beaker_of(FakeBeaker([*mine, *theirs]))
+
+    result = run("generate", "58362402", "--author", "kylel")
+
+    assert "2 variants" in result.stderr
+
+
+def test_a_yaml_bomb_in_a_spec_is_parsed_in_no_time() -> None:
+    levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 25))
+
+    with pytest.raises(ValueError, match="no list of strings"):
+        parse_spec(f"a0: &a0 x\n{levels}tasks: [{{arguments: *a24}}]\n")
+
+
+def test_a_yaml_bomb_of_merge_keys_is_no_task() -> None:
+    levels = "".join(
+        f"b{n}: &b{n} {{<<: [{', '.join([f'*b{n - 1}'] * 9)}]}}\n" for n in range(1, 25)
+    )
+
+    with pytest.raises(ValueError, match="merge keys"):
+        parse_spec(f"b0: &b0 {{command: [x]}}\n{levels}tasks: [*b24]\n")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "tasks: 1", "tasks: [1]", "{", "[" * 100_000, "\0"])
+def test_what_is_no_spec_is_said_to_be_none(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse_spec(text)
+
+
+def test_a_spec_keeps_its_words_as_they_are_written() -> None:
+    (task,) = parse_spec(spec(["--seed", "042", "-w True"]))
+
+    assert task.words[-3:] == ("--seed", "042", "-w True")
