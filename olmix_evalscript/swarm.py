@@ -215,7 +215,8 @@ def build_swarm(
                 if run.group_id == group_id
             ]
         except (TrainerCommandError, InvalidInputError) as error:
-            unreadable.append(f"{shown(experiment.name)} ({shown(experiment.id)}): {error}")
+            name = f"{shown(experiment.name)} ({shown(experiment.id)})"
+            unreadable.append(f"{name}: {printable(str(error))}")
             continue
         launches += mine
         other_groups += bool(runs) and not mine

@@ -101,7 +101,7 @@ def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
     before, trainer = found[0]
     program = next((word for word in before if not _is_assignment(word)), None)
     if program is not None and not _RUNNERS.fullmatch(program.rsplit("/", 1)[-1]):
-        raise TrainerCommandError(f"its command names a trainer's script after {program!r}")
+        raise TrainerCommandError(f"its command names a trainer's script after {program!a}")
     return tuple(trainer)
 
 
@@ -128,10 +128,10 @@ def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
         raise TrainerCommandError(f"its trainer command has no {missing}")
     for name in ("run-name", "group-id", "cluster", "beaker-user", "weka"):
         if re.search(r"[$`]", options.get(name, "")):
-            raise TrainerCommandError(f"its {name} is left to a shell: {options[name]!r}")
+            raise TrainerCommandError(f"its {name} is left to a shell: {options[name]!a}")
     weka = BOOLEANS.get((options.get("weka") or "false").lower())
     if weka is None:
-        raise TrainerCommandError(f"its option -w is {options['weka']!r}, neither True nor False")
+        raise TrainerCommandError(f"its option -w is {options['weka']!a}, neither True nor False")
     user = options.get("beaker-user")
     return TrainerRun(
         trainer=place.trainer,
@@ -197,6 +197,7 @@ def _commands(words: Sequence[str]) -> list[list[str]]:
 def _split_shell(text: str) -> list[list[str]]:
     lexer = shlex.shlex(text.replace("\\\n", " "), posix=True, punctuation_chars=_SHELL_OPERATORS)
     lexer.whitespace = " \t\r"
+    lexer.whitespace_split = True
     lexer.commenters = ""
     commands: list[list[str]] = [[]]
     try:

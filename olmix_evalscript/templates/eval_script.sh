@@ -20,14 +20,17 @@ EXTRA_ARGS=()
 
 JOBS=8 # lookups at the same time
 TAB=$'\t'
-RECORD="${BASH_SOURCE[0]:-$DASHBOARD}.submitted" # a line for each successful submission
+SCRIPT="${BASH_SOURCE[0]:-$DASHBOARD.sh}"
+RECORD="$SCRIPT.submitted" # a line for each successful submission
 WEKA_MOUNT="${WEKA_MOUNT:-/weka}"
+KIND=raw SUFFIX='' # of the checkpoints that the backend reads
+[ "$MODEL_BACKEND" = olmo_core ] || KIND=hf SUFFIX=-hf
 
 usage() {
   cat <<EOF
 Submit the evaluation of each variant's latest complete checkpoint to $DASHBOARD.
 
-Usage: bash ${BASH_SOURCE[0]:-SCRIPT} [OPTIONS] [-- ARGUMENTS FOR olmo-cookbook-eval]
+Usage: bash $SCRIPT [OPTIONS] [-- ARGUMENTS FOR olmo-cookbook-eval]
 
   --list         show each variant's step and checkpoint, launch nothing
   --dry-run      pass --dry-run on to olmo-cookbook-eval
@@ -107,22 +110,35 @@ parse_options() {
 }
 
 parse_step() {
-  [[ $1 =~ ^[0-9]{1,9}$ ]] || refuse "--step needs a number, not '$1'"
+  [[ $1 =~ ^0*[1-9][0-9]{0,8}$ ]] || refuse "--step needs a number above 0, not '$1'"
   STEP=$((10#$1))
 }
 
 parse_only() {
-  local part number last
-  [[ $1 =~ ^[0-9]{1,6}(-[0-9]{1,6})?(,[0-9]{1,6}(-[0-9]{1,6})?)*$ ]] ||
-    refuse "--only needs numbers such as 0,3,5-9, not '$1'"
+  local part number last range='[0-9]{1,6}(-[0-9]{1,6})?'
+  range="^$range(,$range)*\$"
+  [[ $1 =~ $range ]] || refuse "--only needs numbers such as 0,3,5-9, not '$1'"
   for part in ${1//,/ }; do
     number=$((10#${part%-*})) last=$((10#${part#*-}))
     [ "$number" -le "$last" ] || refuse "--only: $part is no range"
     while [ "$number" -le "$last" ]; do
-      case " ${NUMBERS[*]} " in *" $number "*) ;; *) refuse "there is no variant $number" ;; esac
+      [[ " ${NUMBERS[*]} " == *" $number "* ]] || refuse "there is no variant $number"
       ONLY="$ONLY $number "
       number=$((number + 1))
     done
+  done
+}
+
+# What goes to olmo-cookbook-eval, and matters here too.
+heed_extra_args() {
+  local argument previous=''
+  for argument in ${EXTRA_ARGS[@]+"${EXTRA_ARGS[@]}"}; do
+    case "$previous" in -d | --dashboard) DASHBOARD="$argument" ;; esac
+    case "$argument" in
+      --dashboard=*) DASHBOARD="${argument#*=}" ;;
+      -r | --dry-run) DRY_RUN=1 ;;
+    esac
+    previous="$argument"
   done
 }
 
@@ -151,58 +167,57 @@ CHILDREN=''
 start() {
   set -m
   "$@" </dev/null &
-  CHILDREN="$CHILDREN $!"
   set +m
+  CHILDREN="$CHILDREN $!"
 }
 
 # Wait for all that was started; returns the last one's status.
 finish() {
   local pid status=0
+  set -m # wait returns for a child that stops, too
   for pid in $CHILDREN; do
-    status=0
-    wait "$pid" || status=$?
+    wait "$pid"
+    status=$?
     if kill -0 "$pid" 2>/dev/null; then
       warn "It wants to ask something at the terminal: run the command by hand once"
       stop
     fi
   done
+  set +m
   CHILDREN=''
   return "$status"
 }
 
 stop() {
-  local pid _
+  [ -n "$CHILDREN" ] || return
+  signal TERM
+  signal CONT # what is stopped cannot end
+  sleep 0.5
+  signal KILL
+}
+
+signal() {
+  local pid
   for pid in $CHILDREN; do
-    kill -TERM -- "-$pid" 2>/dev/null
-    kill -CONT -- "-$pid" 2>/dev/null
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
-      kill -0 -- "-$pid" 2>/dev/null || break
-      sleep 0.1
-    done
-    kill -KILL -- "-$pid" 2>/dev/null
+    kill "-$1" -- "-$pid" 2>/dev/null
   done
-  CHILDREN=''
 }
 
 # --- storage ----------------------------------------------------------------------------
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
+is_used() { [[ " ${DIRECTORIES[*]}" == *" $1"* ]]; }
+
 need_storage() {
-  case " ${DIRECTORIES[*]}" in *' s3://'*)
-    has aws || fail "aws is not here; install it to read s3:// checkpoints" ;;
-  esac
-  case " ${DIRECTORIES[*]}" in *' gs://'*)
-    has gcloud || has gsutil || fail "gcloud is not here; install it to read gs:// checkpoints" ;;
-  esac
-  case " ${DIRECTORIES[*]}" in *' /weka/'*)
-    if [ ! -d "$WEKA_MOUNT" ]; then
-      [ -n "${WEKA_ENDPOINT_URL:-}" ] && [ -n "${WEKA_PROFILE:-}" ] ||
-        fail "cannot read /weka: run this where it is mounted, or set WEKA_ENDPOINT_URL and WEKA_PROFILE"
-      has aws || fail "aws is not here; install it to read /weka from outside"
-    fi
-    ;;
-  esac
+  ! is_used s3:// || has aws || fail "aws is not here; install it to read s3:// checkpoints"
+  ! is_used gs:// || has gcloud || has gsutil ||
+    fail "neither gcloud nor gsutil is here; install gcloud to read gs:// checkpoints"
+  if is_used /weka/ && [ ! -d "$WEKA_MOUNT" ]; then
+    [ -n "${WEKA_ENDPOINT_URL:-}" ] && [ -n "${WEKA_PROFILE:-}" ] ||
+      fail "cannot read /weka: run this where it is mounted, or set WEKA_ENDPOINT_URL and WEKA_PROFILE"
+    has aws || fail "aws is not here; install it to read /weka from outside"
+  fi
 }
 
 # All files whose path begins with $1, one a line.
@@ -231,95 +246,100 @@ list_gs() {
   if has gcloud; then gcloud storage ls "$1**"; else gsutil ls "$1**"; fi
 }
 
-list_folder() {
+list_folder() { # bucket/prefix
   local file
-  for file in "$WEKA_MOUNT/$1"*{/,/*/}{.metadata.json,config.json}; do
-    [ ! -e "$file" ] || printf '/weka/%s\n' "${file#"$WEKA_MOUNT/"}"
+  cd "$WEKA_MOUNT/${1%%/*}" || return
+  for file in "${1#*/}"*/{.metadata.json,config.json} "${1#*/}"*/step*/{.metadata.json,config.json}; do
+    [ ! -e "$file" ] || printf '/weka/%s/%s\n' "${1%%/*}" "$file"
   done
 }
 
 # Of files, one a line, the complete checkpoints: directory, step and kind. A trainer writes
-# .metadata.json late and removes it early; a conversion is complete with its config.json.
+# .metadata.json last and removes it first; a conversion is complete with its config.json.
 checkpoints() {
   awk -v OFS="$TAB" '
     function put(kind) { print substr($0, 1, RSTART - 1), substr($0, RSTART + 5) + 0, kind }
-    match($0, /\/step[0-9]+\/\.metadata\.json$/) { put("raw"); next }
-    match($0, /\/step[0-9]+-hf\/config\.json$/) { put("hf") }'
+    match($0, /\/step[1-9][0-9]*\/\.metadata\.json$/) { put("raw"); next }
+    match($0, /\/step[1-9][0-9]*-hf\/config\.json$/) { put("hf") }'
 }
 
 # Look up one prefix; what is found goes to $2.found, why nothing could be to $2.error.
 lookup() {
   local attempt status
+  printf 'failed\t%s\n' "$1" >"$2.found"
   for attempt in 1 2 3; do
-    status=0
-    list_files "$1" 2>"$2.error" | checkpoints >"$2.found" || status=$?
-    # Status 1 alone means that nothing is there; gcloud and gsutil say so, aws is silent.
-    if [ "$status" -eq 1 ] && ! grep -qv 'matched no objects' "$2.error"; then status=0; fi
+    [ "$attempt" -eq 1 ] || sleep "$attempt"
+    list_files "$1" 2>"$2.error" | checkpoints >"$2.part"
+    status=$?
+    [ "$status" -ne 1 ] || ! is_only_empty "$2.error" || status=0
     if [ "$status" -eq 0 ]; then
-      rm -f "$2.error"
+      mv "$2.part" "$2.found"
       return
     fi
-    [ "$attempt" -eq 3 ] || sleep "$attempt"
   done
-  printf 'failed\t%s\n' "$1" >"$2.found"
 }
+
+# That nothing is there is status 1, of which aws says nothing, and gcloud and gsutil this.
+is_only_empty() { [ ! -s "$1" ] || grep -q 'matched no objects' "$1"; }
 
 # What to look up: a few variants one by one, many by one listing of all that share a name.
 prefixes() {
   local directory
   for directory in "${DIRECTORIES[@]}"; do
     case "${#DIRECTORIES[@]} $directory" in
-      [1-8]' '*) printf '%s/\n' "$directory" ;;
+      [1-8]' '*) printf '%s/step\n' "$directory" ;;
       *-"$GROUP_ID"-[0-9]*) printf '%s-\n' "${directory%-*}" ;;
-      *) printf '%s/\n' "$directory" ;;
+      *) printf '%s/step\n' "$directory" ;;
     esac
   done | sort -u
 }
 
 find_steps() {
-  local prefix step count=0 kind=raw
-  [ "$MODEL_BACKEND" = olmo_core ] || kind=hf
+  local prefix step count=0
+  prefixes >"$WORK/prefixes"
   while IFS= read -r prefix; do
     start lookup "$prefix" "$WORK/$count"
     count=$((count + 1))
     [ $((count % JOBS)) -ne 0 ] || finish
-  done < <(prefixes)
+  done <"$WORK/prefixes"
   finish
+  latest_steps >"$WORK/steps"
   while IFS= read -r step; do
     STEPS+=("$step")
-  done < <(
-    printf '%s\n' "${DIRECTORIES[@]}" | cat "$WORK"/*.found - |
-      awk -F "$TAB" -v kind="$kind" -v wanted="$STEP" '
-        NF == 3 && $2 > 0 && (wanted == "" || $2 == wanted) {
-          if ($2 > latest[$3, $1] + 0) latest[$3, $1] = $2
-        }
-        NF == 2 { failed[++failures] = $2 }
-        NF == 1 {
-          step = latest[kind, $1] + 0 ? latest[kind, $1] : "none"
-          if (kind == "hf" && latest["raw", $1] > latest["hf", $1] + 0) step = "raw " latest["raw", $1]
-          for (i = 1; i <= failures; i++) if (index($1 "/", failed[i]) == 1) step = "unknown"
-          print step
-        }'
-  )
+  done <"$WORK/steps"
+}
+
+# Of each variant its latest step, or none, or unknown, or the raw step to be converted.
+latest_steps() {
+  printf '%s\n' "${DIRECTORIES[@]}" | cat "$WORK"/*.found - |
+    awk -F "$TAB" -v kind="$KIND" -v wanted="$STEP" '
+      NF == 3 && (wanted == "" || $2 == wanted) && $2 > latest[$3, $1] + 0 { latest[$3, $1] = $2 }
+      NF == 2 { failed[++failures] = $2 }
+      NF == 1 {
+        step = latest[kind, $1] + 0
+        raw = latest["raw", $1] + 0
+        if (raw > step) step = "raw " raw
+        if (step == 0) step = "none"
+        for (i = 1; i <= failures; i++) if (index($1 "/step", failed[i]) == 1) step = "unknown"
+        print step
+      }'
 }
 
 # --- what was found ---------------------------------------------------------------------
 
-checkpoint() { # index of a variant
-  local suffix=-hf
-  [ "$MODEL_BACKEND" != olmo_core ] || suffix=''
-  printf '%s/step%s%s' "${DIRECTORIES[$1]}" "${STEPS[$1]}" "$suffix"
-}
+# Each of these takes the index of a variant.
+checkpoint() { printf '%s/step%s%s' "${DIRECTORIES[$1]}" "${STEPS[$1]}" "$SUFFIX"; }
+is_ready() { [[ ${STEPS[$1]} == [0-9]* ]]; }
 
-is_ready() { [[ ${STEPS[$1]} =~ ^[0-9]+$ ]]; }
+ready_steps() { printf '%s\n' "${STEPS[@]}" | grep '^[0-9]'; }
 
-# The numbers of the variants whose step is as the pattern $1 says.
-with_step() {
+tell() { # what of, pattern of the steps of the variants to be named
   local i numbers=()
   for i in "${!STEPS[@]}"; do
-    [[ ! ${STEPS[i]} =~ ^$1$ ]] || numbers+=("${NUMBERS[i]}")
+    # shellcheck disable=SC2254 # a pattern
+    case "${STEPS[i]}" in $2) numbers+=("${NUMBERS[i]}") ;; esac
   done
-  [ ${#numbers[@]} -eq 0 ] || ranges "${numbers[@]}"
+  [ ${#numbers[@]} -gt 0 ] && warn "$1: variant $(ranges "${numbers[@]}")"
 }
 
 show_table() {
@@ -327,45 +347,38 @@ show_table() {
   for name in "${DIRECTORIES[@]##*/}"; do
     [ ${#name} -le "$width" ] || width=${#name}
   done
-  printf "%-8s %-${width}s %-8s %s\n" variant 'run name' step checkpoint
+  printf "%-8s %-${width}s %-10s %s\n" variant 'run name' step checkpoint
   for i in "${!NUMBERS[@]}"; do
     where="-"
     ! is_ready "$i" || where=$(checkpoint "$i")
-    printf "%-8s %-${width}s %-8s %s\n" "${NUMBERS[i]}" "${DIRECTORIES[i]##*/}" "${STEPS[i]}" "$where"
+    printf "%-8s %-${width}s %-10s %s\n" "${NUMBERS[i]}" "${DIRECTORIES[i]##*/}" "${STEPS[i]}" "$where"
   done
 }
 
 show_findings() {
-  local file message shown='' i most step ready=0
-  for file in "$WORK"/*.error; do
-    [ -e "$file" ] || continue
-    message=$(cat "$file")
-    case "$shown" in *"${message:=no message}"*) continue ;; esac
-    shown="$shown$message"
-    warn "A lookup failed: $message"
+  local most others step
+  most=$(ready_steps | awk '++count[$1] > count[most] { most = $1 } END { print most }')
+  others=$(ready_steps | sort -nu | grep -vx "$most")
+  say "$(ready_steps | grep -c .) of ${#NUMBERS[@]} variants have a checkpoint${STEP:+ of step $STEP}${most:+, most of them at step $most}" >&2
+  show_errors
+  tell 'Could not be looked up' unknown
+  tell 'No complete checkpoint' none
+  tell 'Not converted to Hugging Face format' 'raw *' && show_conversion
+  for step in $others; do
+    tell "At step $step, unlike most" "$step"
   done
-  for i in "${!STEPS[@]}"; do
-    ! is_ready "$i" || ready=$((ready + 1))
-  done
-  most=$(printf '%s\n' "${STEPS[@]}" | grep '^[0-9]*$' | sort -n | uniq -c | sort -k1,1n -k2,2n |
-    tail -n 1 | awk '{ print $2 }')
-  say "$ready of ${#NUMBERS[@]} variants have a checkpoint${STEP:+ of step $STEP}${most:+, most of them at step $most}" >&2
-  tell 'No complete checkpoint: variant' none
-  tell 'Could not be looked up: variant' unknown
-  tell 'Not converted to Hugging Face format: variant' 'raw [0-9]+' && show_conversion
-  for step in $(printf '%s\n' "${STEPS[@]}" | grep '^[0-9]*$' | sort -nu); do
-    [ "$step" = "$most" ] || tell "At step $step, unlike most: variant" "$step"
-  done
-  [ "$ready" -gt 0 ] || fail "There is nothing to submit"
-  if [ -n "$SAME_STEP" ] && [ "$(printf '%s\n' "${STEPS[@]}" | grep '^[0-9]*$' | sort -u | wc -l)" -gt 1 ]; then
+  [ -n "$most" ] || fail "There is nothing to submit"
+  [ -z "$SAME_STEP" ] || [ -z "$others" ] ||
     fail "Nothing is submitted: the steps differ, and --same-step was asked for"
-  fi
 }
 
-tell() { # text, pattern of the steps it is about
-  local numbers
-  numbers=$(with_step "$2")
-  [ -n "$numbers" ] && warn "$1 $numbers"
+# The first message of each storage: the others say the same of other variants.
+show_errors() {
+  local storage file
+  for storage in s3:// gs:// /weka/; do
+    file=$(grep -l "^failed$TAB$storage" "$WORK"/*.found | head -n 1)
+    [ -z "$file" ] || warn "A lookup failed: $(cat "${file%.found}.error")"
+  done
 }
 
 # How to convert the first checkpoint that needs it; olmo-cookbook converts folders alone.
@@ -392,57 +405,86 @@ show_conversion() {
 
 SUBMITTED=() FAILED=()
 
-tasks_key() { printf '%s\n' "$@" | sort | cksum | tr ' ' -; }
-
 submit() { # index of a variant
-  local path key="$DASHBOARD$TAB"
-  path=$(checkpoint "$1")
-  if [ -f "$RECORD" ] && grep -F "$key${DIRECTORIES[$1]}/step" "$RECORD" | grep -qvF "$TAB$path$TAB"; then
-    warn "Variant ${NUMBERS[$1]}: another step is on dashboard $DASHBOARD already; a fit takes either"
-  fi
   if [ ${#TASKS[@]} -gt 0 ]; then
-    evaluate "$path" "$MODEL_BACKEND" "${TASKS[@]}" || return
+    evaluate "$1" "$MODEL_BACKEND" "${TASKS[@]}" || return
   fi
   if [ ${#HF_TASKS[@]} -gt 0 ]; then
-    evaluate "$path" hf "${HF_TASKS[@]}" || return
+    evaluate "$1" hf "${HF_TASKS[@]}" || return
   fi
 }
 
-evaluate() { # checkpoint, backend, tasks
-  local path="$1" backend="$2" line task command
+evaluate() { # index of a variant, backend, tasks
+  local index="$1" backend="$2" path line task command
   shift 2
-  line="$DASHBOARD$TAB$path$TAB$(tasks_key "$@")"
-  if [ -n "$RESUME" ] && [ -f "$RECORD" ] && grep -qxF "$line" "$RECORD"; then
+  path=$(checkpoint "$index")
+  line="$DASHBOARD$TAB$path$TAB$(printf '%s\n' "$@" | LC_ALL=C sort | cksum)"
+  if [ -n "$RESUME" ] && grep -qxF "$line" "$RECORD"; then
     say "# submitted before: $path ($# tasks)"
     return
   fi
+  is_there "$index" || return
   command=(olmo-cookbook-eval evaluate "$path" --dashboard "$DASHBOARD" --cluster "$CLUSTER"
     --model-backend "$backend" ${DRY_RUN:+--dry-run} ${EXTRA_ARGS[@]+"${EXTRA_ARGS[@]}"})
   say "+$(printf ' %q' "${command[@]}") --tasks ... ($# tasks)"
   for task in "$@"; do
     command+=(--tasks "$task")
   done
-  start "${command[@]}"
-  finish || return
+  start record "$line" "${command[@]}"
+  finish
+}
+
+# A variant that still trains may have deleted its checkpoint since it was found.
+is_there() { # index of a variant
+  start lookup "${DIRECTORIES[$1]}/step${STEPS[$1]}" "$WORK/again"
+  finish
+  grep -qxF "${DIRECTORIES[$1]}$TAB${STEPS[$1]}$TAB$KIND" "$WORK/again.found" ||
+    { warn "$(checkpoint "$1") is not there any more" && false; }
+}
+
+open_record() {
+  touch "$RECORD" || fail "cannot record what is submitted in $RECORD; copy this script elsewhere"
+  # A line cut short by a kill must not swallow the next one.
+  [ -z "$(tail -c 1 "$RECORD")" ] || echo >>"$RECORD"
+  [ ! -s "$RECORD" ] || [ -n "$RESUME$DRY_RUN" ] ||
+    warn "This script ran before; --resume would skip what it submitted"
+}
+
+# Run a command and record its success, in the child: it outlives this script if that is killed.
+record() { # line, command
+  local line="$1"
+  shift
+  "$@" || return
   [ -n "$DRY_RUN" ] || printf '%s\n' "$line" >>"$RECORD"
 }
 
+# Two steps of a variant on one dashboard make the fit take either.
+warn_of_other_step() { # index of a variant
+  grep -F "$DASHBOARD$TAB${DIRECTORIES[$1]}/step" "$RECORD" | grep -vqF "$(checkpoint "$1")$TAB" &&
+    warn "Variant ${NUMBERS[$1]}: another step is on dashboard $DASHBOARD already; a fit takes either"
+}
+
 summary() {
-  local left=$((${#NUMBERS[@]} - ${#SUBMITTED[@]})) done=Submitted
-  [ -z "$DRY_RUN" ] || done='Tried without submitting'
   say
-  say "$done: ${#SUBMITTED[@]} of ${#NUMBERS[@]} variants, dashboard $DASHBOARD"
+  if [ -n "$DRY_RUN" ]; then
+    say "Tried without submitting: ${#SUBMITTED[@]} of ${#NUMBERS[@]} variants"
+  else
+    say "Submitted: ${#SUBMITTED[@]} of ${#NUMBERS[@]} variants, dashboard $DASHBOARD"
+  fi
+  [ ${#SUBMITTED[@]} -eq 0 ] || say "  variant $(ranges "${SUBMITTED[@]}")"
   [ ${#FAILED[@]} -eq 0 ] || warn "Failed: variant $(ranges "${FAILED[@]}")"
-  [ "$left" -eq 0 ] || say "For the other $left, run it again with --resume when the cause is mended"
+  [ ${#SUBMITTED[@]} -eq ${#NUMBERS[@]} ] || [ -n "$DRY_RUN" ] ||
+    say "For the others, once they are ready: bash $SCRIPT --resume, with the same options"
   say "Results: s3://ai2-llm/evaluation/$DASHBOARD/, and once they are in"
   say "  olmix fit fit -g $GROUP_ID --dashboard $DASHBOARD --pull-from-dashboard"
 }
 
 interrupted() {
   trap '' INT TERM HUP
+  set +m
   stop
   warn "Interrupted"
-  summary
+  [ -n "$LIST" ] || summary
   exit "$1"
 }
 
@@ -457,10 +499,8 @@ main() {
   local i
   variants
   parse_options "$@"
+  heed_extra_args
   choose
-  for i in ${EXTRA_ARGS[@]+"${EXTRA_ARGS[@]}"}; do
-    case "$i" in -r | --dry-run) DRY_RUN=1 ;; esac
-  done
   [ -n "$LIST" ] || has olmo-cookbook-eval ||
     fail "olmo-cookbook-eval is not here; run this in the olmo-cookbook environment"
   need_storage
@@ -471,21 +511,19 @@ main() {
   trap 'interrupted 143' TERM
   trap 'interrupted 129' HUP
   find_steps
-  if [ -n "$LIST" ]; then show_table; fi
-  show_findings
   if [ -n "$LIST" ]; then
-    for i in "${!STEPS[@]}"; do is_ready "$i" || exit 1; done
-    exit 0
+    show_table
+    show_findings
+    [ "$(ready_steps | grep -c .)" -eq ${#NUMBERS[@]} ]
+    return
   fi
+  show_findings
 
-  # A record cut short by a kill must not swallow the next line.
-  if [ -s "$RECORD" ] && [ -n "$(tail -c 1 "$RECORD")" ]; then echo >>"$RECORD"; fi
-  if [ -s "$RECORD" ] && [ -z "$RESUME$DRY_RUN" ]; then
-    warn "This script ran before; --resume would skip what it submitted"
-  fi
+  open_record
   for i in "${!NUMBERS[@]}"; do
     is_ready "$i" || continue
     say "[${NUMBERS[i]}] ${DIRECTORIES[i]##*/}, step ${STEPS[i]}"
+    warn_of_other_step "$i"
     if submit "$i"; then
       SUBMITTED+=("${NUMBERS[i]}")
     else
@@ -495,6 +533,7 @@ main() {
   done
   summary
   [ ${#SUBMITTED[@]} -eq ${#NUMBERS[@]} ]
+  exit # here, lest bash read on in a file that was edited meanwhile
 }
 
 main "$@"

@@ -1,0 +1,85 @@
+"""The directory each trainer saved to, by cluster, Weka and the day of the launch."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from olmix_evalscript.checkpoints import SavedRun, check_root, checkpoint_dir, is_lost
+from olmix_evalscript.errors import InvalidInputError
+
+S3 = "s3://ai2-llm/checkpoints/kylel/run"
+GCS = "gs://ai2-llm/checkpoints/kylel/run"
+WEKA = "/weka/oe-training-default/ai2-llm/checkpoints/kylel/run"
+NODE = "/tmp/run/checkpoints/kylel/run"
+
+
+def saved(trainer: str, cluster: str, weka: bool, day: str = "2026-03-01") -> str:
+    launched = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
+    return checkpoint_dir(SavedRun(trainer, "run", "kylel", cluster, weka, launched))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "weka", "olmix", "regmixer"),
+    [
+        ("ai2/augusta-google-1", False, GCS, GCS),
+        ("ai2/augusta-google-1", True, GCS, GCS),
+        ("ai2/jupiter-cirrascale-2", True, WEKA, WEKA),
+        ("ai2/saturn-cirrascale", True, WEKA, WEKA),
+        ("ai2/ceres-cirrascale", True, WEKA, NODE),
+        ("ai2/neptune-cirrascale", True, WEKA, NODE),
+        ("ai2/titan-cirrascale", True, WEKA, NODE),
+        ("ai2/jupiter-cirrascale-2", False, S3, NODE),
+        ("ai2/rhea", True, S3, NODE),
+        ("ai2/rhea", False, S3, NODE),
+        ("ai2/Augusta", False, S3, NODE),
+    ],
+)
+def test_todays_rule_of_each_trainer(cluster: str, weka: bool, olmix: str, regmixer: str) -> None:
+    assert (saved("olmix", cluster, weka), saved("regmixer", cluster, weka)) == (olmix, regmixer)
+
+
+@pytest.mark.parametrize(
+    ("day", "cluster", "weka", "expected"),
+    [
+        ("2024-12-20", "ai2/saturn-cirrascale", False, "/tmp/run"),
+        ("2025-01-15", "ai2/saturn-cirrascale", True, S3),
+        ("2025-03-01", "ai2/saturn-cirrascale", True, WEKA),
+        ("2025-03-01", "ai2/saturn-cirrascale", False, S3),
+        ("2025-03-01", "ai2/augusta-google-1", False, S3),
+        ("2025-03-01", "ai2/augusta-google-1", True, NODE),
+        ("2025-03-01", "ai2/ceres-cirrascale", True, NODE),
+        ("2025-05-25", "ai2/augusta-google-1", True, GCS),
+        ("2025-05-25", "ai2/augusta-google-1", False, S3),
+        ("2025-06-01", "ai2/saturn-cirrascale", False, NODE),
+    ],
+)
+def test_regmixers_rule_is_that_of_the_day(
+    day: str, cluster: str, weka: bool, expected: str
+) -> None:
+    assert saved("regmixer", cluster, weka, day) == expected
+
+
+def test_the_nodes_own_disk_is_lost() -> None:
+    assert [is_lost(directory) for directory in (NODE, S3, GCS, WEKA)] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+@pytest.mark.parametrize("root", ["s3://ai2-llm/moved/", "gs://b", "/weka/oe-data-default/x/y"])
+def test_a_folder_on_a_known_storage_is_taken_without_its_slash(root: str) -> None:
+    assert check_root(root) == root.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "root",
+    ["", "/", "relative", "/tmp/x", "/weka", "/weka/", "weka://x", "s3://", "s3://a/../b",
+     "s3://a b", "s3://a/$(id)", "s3://a//b", "s3://-a", "hf://x"],
+)  # fmt: skip
+def test_a_folder_elsewhere_is_refused(root: str) -> None:
+    with pytest.raises(InvalidInputError, match="no folder of checkpoints"):
+        check_root(root)

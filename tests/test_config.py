@@ -1,0 +1,83 @@
+"""What an olmix YAML file says about the evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from olmix_evalscript.config import EvalConfig, load
+from olmix_evalscript.errors import InvalidInputError
+
+INLOOP = "eval: {type: inloop, tasks: {math: {gsm8k: eval/downstream/gsm8k (BPB v2)}}}\n"
+
+
+def config(tmp_path: Path, text: str) -> EvalConfig:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    return load(path)
+
+
+def test_a_launch_yaml_has_tasks_cluster_and_backend(tmp_path: Path) -> None:
+    text = "name: mix\neval_tasks: [lambada, piqa]\neval_cluster: h100\neval_model_backend: vllm\n"
+
+    assert config(tmp_path, text) == EvalConfig(("lambada", "piqa"), "h100", "vllm")
+
+
+@pytest.mark.parametrize("kind", ["type: offline, ", ""])
+def test_a_fit_yaml_has_its_offline_tasks_family_by_family(tmp_path: Path, kind: str) -> None:
+    text = f"eval: {{{kind}tasks: {{math: [b, a], code: ['c:3shot::none']}}}}\n"
+
+    assert config(tmp_path, text).tasks == ("b", "a", "c:3shot::none")
+
+
+def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:
+    found = config(tmp_path, INLOOP + "eval_cluster: h100\n")
+
+    assert (found.tasks, found.has_inloop_tasks) == ((), True)
+
+
+@pytest.mark.parametrize("kind", ["type: inloop, ", ""])
+def test_nothing_but_tasks_of_the_training_is_said(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(InvalidInputError, match="inloop eval block is no task list"):
+        config(tmp_path, INLOOP.replace("type: inloop, ", kind))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- a",
+        "name: mix",
+        "eval_tasks: lambada",
+        "eval_tasks: []",
+        "eval_tasks: [{a: b}]",
+        "eval_cluster: [a]",
+        "eval_cluster: ''",
+        "eval: 5",
+        "eval: {tasks: []}",
+        "eval: {tasks: {math: lambada}}",
+        "eval: {tasks: {math: []}}",
+        "{",
+        "\x00",
+    ],
+)
+def test_a_config_of_no_use_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidInputError, match="config"):
+        config(tmp_path, text)
+
+
+def test_a_missing_config_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"no\.yaml"):
+        load(tmp_path / "no.yaml")
+
+
+@given(st.text())
+def test_no_text_is_beyond_it(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+
+    with pytest.raises(InvalidInputError, match="config"):
+        load(path)

@@ -1,0 +1,161 @@
+"""The text of the script: what stands in it, how it is quoted, and what may not be asked for."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import replace
+from datetime import date, datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from olmix_evalscript.errors import InvalidInputError, SwarmError
+from olmix_evalscript.script import Evaluation, render, without_date
+from olmix_evalscript.swarm import Swarm, Variant
+
+TODAY = date(2026, 1, 1)
+EVALUATION = Evaluation(tasks=("arc_easy:rc::olmes:full",), dashboard="olmix-58362402")
+S3 = "s3://ai2-llm/checkpoints/kylel"
+
+
+def variant(number: int, root: str = S3) -> Variant:
+    run_name = f"mix-58362402-{number:04d}"
+    return Variant(number, run_name, "olmix", "kylel", "ai2/neptune", f"{root}/{run_name}")
+
+
+def swarm(*variants: Variant, doubts: tuple[str, ...] = ()) -> Swarm:
+    return Swarm("58362402", "mix", variants, doubts)
+
+
+def bash(script: str, *words: str) -> str:
+    """What bash prints after reading the script's settings, without running its main."""
+    text = script.replace('\nmain "$@"\n', "\n") + "\n".join(words)
+    done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_header_tells_name_group_count_and_date() -> None:
+    script = render(swarm(variant(0), variant(1)), EVALUATION, TODAY)
+
+    assert "# Evaluate the 2 variants of swarm mix (group 58362402).\n" in script
+    assert " on 2026-01-01 (UTC).\n" in script
+
+
+def test_one_root_is_named_once() -> None:
+    script = render(swarm(variant(0), variant(1)), EVALUATION, TODAY)
+
+    assert script.count(S3) == 1
+    assert '  variant 1 "$ROOT/mix-58362402-0001"\n' in script
+
+
+def test_several_roots_are_numbered() -> None:
+    weka = "/weka/oe-training-default/ai2-llm/checkpoints/kylel"
+    script = render(swarm(variant(0), variant(1, weka)), EVALUATION, TODAY)
+
+    assert f"ROOT_2='{weka}'\n" in script
+    assert '  variant 1 "$ROOT_2/mix-58362402-0001"\n' in script
+
+
+def test_doubts_stand_in_the_header() -> None:
+    script = render(swarm(variant(0), doubts=("failed: variant 0",)), EVALUATION, TODAY)
+
+    assert "# - failed: variant 0\n" in script.partition("set -u")[0]
+
+
+def test_a_lost_variant_is_a_comment_and_not_counted() -> None:
+    lost = replace(variant(1), checkpoint_dir="/tmp/x/checkpoints/kylel/x")
+    script = render(swarm(variant(0), lost), EVALUATION, TODAY)
+
+    assert "# Evaluate the 1 variant of" in script
+    assert "  # variant 1 mix-58362402-0001 is lost\n" in script
+
+
+def test_nothing_but_lost_variants_is_an_error() -> None:
+    lost = replace(variant(1), checkpoint_dir="/tmp/x/checkpoints/kylel/x")
+
+    with pytest.raises(SwarmError, match="no variant"):
+        render(swarm(lost), EVALUATION, TODAY)
+
+
+def test_vllm_leaves_masked_perplexity_to_hf() -> None:
+    tasks = ("lambada", "ultrachat_masked_ppl", "wildchat_masked_ppl")
+    script = render(
+        swarm(variant(0)), replace(EVALUATION, tasks=tasks, model_backend="vllm"), TODAY
+    )
+
+    assert bash(script, 'echo "${TASKS[*]} / ${HF_TASKS[*]}"') == (
+        "lambada / ultrachat_masked_ppl wildchat_masked_ppl\n"
+    )
+
+
+def test_other_backends_run_them_with_the_rest() -> None:
+    tasks = ("lambada", "ultrachat_masked_ppl")
+    script = render(swarm(variant(0)), replace(EVALUATION, tasks=tasks), TODAY)
+
+    assert bash(script, 'echo "${TASKS[*]}"') == "lambada ultrachat_masked_ppl\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"tasks": ()}, "no tasks"),
+        ({"tasks": ("a b",)}, "no task name"),
+        ({"tasks": ("-x",)}, "no task name"),
+        ({"tasks": ("$(id)",)}, "no task name"),
+        ({"dashboard": "a'b"}, "dashboard"),
+        ({"dashboard": "a,b"}, "dashboard"),
+        ({"cluster": "a;b"}, "cluster"),
+        ({"model_backend": "tgi"}, "no model backend"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(change: dict[str, object], reason: str) -> None:
+    with pytest.raises(InvalidInputError, match=reason):
+        render(swarm(variant(0)), replace(EVALUATION, **change), TODAY)  # type: ignore[arg-type]
+
+
+def test_goog_cannot_read_weka() -> None:
+    with pytest.raises(InvalidInputError, match="goog"):
+        render(swarm(variant(0, "/weka/x")), replace(EVALUATION, cluster="goog"), TODAY)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
+def test_extra_arguments_reach_the_script_as_they_are(words: list[str]) -> None:
+    evaluation = replace(EVALUATION, extra_arguments=tuple(words))
+    script = render(swarm(variant(0)), evaluation, TODAY)
+    settings = re.search(r"^EXTRA_ARGS=\(.*?^\)$|^EXTRA_ARGS=\(\)$", script, re.M | re.S)
+    assert settings is not None
+
+    done = subprocess.run(
+        ["bash", "-c", settings[0] + '\nprintf "%s\\0" ${EXTRA_ARGS[@]+"${EXTRA_ARGS[@]}"}'],
+        capture_output=True,
+        check=True,
+    )
+
+    assert done.stdout.decode() == "".join(f"{word}\0" for word in words or [""])
+
+
+@given(st.text())
+def test_no_doubt_breaks_out_of_its_comment(doubt: str) -> None:
+    clean = render(swarm(variant(0), doubts=("x",)), EVALUATION, TODAY)
+    script = render(swarm(variant(0), doubts=(doubt,)), EVALUATION, TODAY)
+
+    assert [line for line in script.split("\n") if not line.startswith("# -")] == [
+        line for line in clean.split("\n") if not line.startswith("# -")
+    ]
+
+
+def test_the_same_swarm_gives_the_same_bytes() -> None:
+    found = swarm(variant(0), variant(1))
+
+    assert render(found, EVALUATION, TODAY) == render(found, EVALUATION, TODAY)
+
+
+def test_the_date_alone_makes_no_difference() -> None:
+    found = swarm(variant(0))
+    later = datetime(2027, 2, 3, tzinfo=timezone.utc).date()
+
+    assert without_date(render(found, EVALUATION, TODAY)) == without_date(
+        render(found, EVALUATION, later)
+    )

@@ -1,0 +1,243 @@
+"""Which experiments make up a swarm, in what order, and what is doubtful about them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.swarm import Experiment, Swarm, Task, build_swarm, check_group_id, ranges
+
+GROUP = "58362402"
+START = datetime(2026, 3, 2, tzinfo=timezone.utc)
+
+
+def experiment(
+    run_name: str,
+    *,
+    name: str | None = None,
+    group: str = GROUP,
+    cluster: str | None = "ai2/neptune-cirrascale",
+    user: str | None = "KYLEL",
+    weka: bool = False,
+    minutes: int = 0,
+    status: str = "succeeded",
+    constraints: tuple[str, ...] = (),
+    script: str = "olmix/launch/train.py",
+    author: str = "kylel",
+    tasks: int = 1,
+) -> Experiment:
+    words = [script, "train", "-n", run_name, "-g", group, "-w", str(weka)]
+    words += ["-c", cluster] if cluster else []
+    words += ["-u", user] if user else []
+    return Experiment(
+        id=f"01J{minutes:05d}",
+        name=name or run_name,
+        author=author,
+        workspace="ai2/oe-data",
+        created=START + timedelta(minutes=minutes),
+        status=status,
+        tasks=(Task(tuple(words), constraints),) * tasks,
+    )
+
+
+def numbered(*numbers: int, **fields: object) -> list[Experiment]:
+    return [experiment(f"mix-{GROUP}-{number:04d}", **fields) for number in numbers]  # type: ignore[arg-type]
+
+
+def swarm(*experiments: Experiment, **options: str) -> Swarm:
+    return build_swarm(GROUP, experiments, **options)
+
+
+def test_variants_come_in_the_order_of_their_numbers() -> None:
+    found = swarm(*numbered(10, 2, 0, 1))
+
+    assert [variant.number for variant in found.variants] == [0, 1, 2, 10]
+
+
+def test_the_swarm_is_named_by_what_the_run_names_begin_with() -> None:
+    assert swarm(*numbered(0, 1)).name == "mix"
+
+
+def test_regmixers_first_names_have_the_number_first() -> None:
+    found = swarm(experiment(f"dclm-0003-{GROUP}", script="src/regmixer/train.py"))
+
+    assert (found.name, found.variants[0].number) == ("dclm", 3)
+
+
+def test_names_without_a_number_are_numbered_by_name_after_the_others() -> None:
+    found = swarm(experiment("web"), experiment("code"), *numbered(4))
+
+    assert [(v.number, v.run_name) for v in found.variants] == [
+        (4, f"mix-{GROUP}-0004"),
+        (5, "code"),
+        (6, "web"),
+    ]
+
+
+def test_a_number_of_many_digits_is_part_of_a_name() -> None:
+    (variant,) = swarm(experiment(f"mix-{GROUP}-99999999999")).variants
+
+    assert variant.number == 0
+
+
+def test_replicas_are_one_variant() -> None:
+    assert len(swarm(experiment("code", tasks=4)).variants) == 1
+
+
+def test_a_relaunch_under_another_name_is_the_same_variant() -> None:
+    first, again = numbered(3)[0], experiment(f"mix-{GROUP}-0003", name="mix-0003-3f9c", minutes=9)
+
+    (variant,) = swarm(first, again).variants
+
+    assert [e.name for e in variant.experiments] == ["mix-0003-3f9c", f"mix-{GROUP}-0003"]
+
+
+def test_a_success_counts_before_a_newer_failure() -> None:
+    (variant,) = swarm(
+        *numbered(0, status="succeeded"), *numbered(0, status="failed", minutes=5)
+    ).variants
+
+    assert variant.status == "succeeded"
+
+
+def test_relaunches_that_saved_elsewhere_are_a_doubt() -> None:
+    found = swarm(*numbered(0), *numbered(0, cluster="ai2/augusta-google-1", minutes=5))
+
+    assert found.variants[0].checkpoint_dir.startswith("gs://")
+    assert "other launches saved to s3://ai2-llm/checkpoints/kylel" in found.doubts[0]
+
+
+def test_other_jobs_other_groups_and_sessions_are_counted_not_kept() -> None:
+    other = Experiment("1", f"eval-{GROUP}", "kylel", "ai2/x", START, "succeeded", (Task(("ls",)),))
+    session = Experiment("2", GROUP, "kylel", "ai2/x", START, "running", is_session=True)
+    found = swarm(*numbered(0), other, session, experiment("x", group="99999999"))
+
+    left_out = found.left_out
+    assert (left_out.other_jobs, left_out.sessions, left_out.other_groups) == (1, 1, 1)
+    assert len(found.variants) == 1
+
+
+def test_only_variants_of_the_wanted_status_are_kept() -> None:
+    found = swarm(*numbered(0), *numbered(1, status="failed"), status="succeeded")
+
+    assert [variant.number for variant in found.variants] == [0]
+    assert found.left_out.other_status == 1
+
+
+def test_a_checkpoint_root_overrides_every_rule() -> None:
+    (variant,) = swarm(*numbered(0), checkpoint_root="/weka/oe-data-default/moved").variants
+
+    assert variant.checkpoint_dir == f"/weka/oe-data-default/moved/mix-{GROUP}-0000"
+
+
+def test_a_command_without_cluster_takes_the_constraints() -> None:
+    (variant,) = swarm(*numbered(0, cluster=None, constraints=("ai2/augusta",))).variants
+
+    assert variant.checkpoint_dir == f"gs://ai2-llm/checkpoints/kylel/mix-{GROUP}-0000"
+    assert variant.notes == ("cluster taken from its constraints",)
+
+
+def test_a_command_without_cluster_and_two_constraints_cannot_be_read() -> None:
+    found = swarm(*numbered(0, cluster=None, constraints=("ai2/augusta", "ai2/jupiter")))
+
+    assert "name one cluster" in found.unreadable[0]
+
+
+def test_a_command_without_user_takes_the_author() -> None:
+    (variant,) = swarm(*numbered(0, user=None, author="Mayeec")).variants
+
+    assert variant.user == "mayeec"
+
+
+@pytest.mark.parametrize(
+    ("experiments", "doubt"),
+    [
+        (numbered(0, 1, 5, 7), "no experiment was found for variant 2-4, 6"),
+        (numbered(1), "no experiment was found for variant 0"),
+        (numbered(0) + numbered(1, user="MAYEEC", author="mayeec"), "more than one user: kylel"),
+        (numbered(0) + numbered(1, cluster="ai2/rhea"), "more than one cluster: ai2/neptune"),
+        (numbered(0) + numbered(1, weka=True), "more than one checkpoint root: s3://"),
+        (
+            numbered(0) + numbered(1, script="src/regmixer/train.py"),
+            "more than one trainer: olmix (1), regmixer (1)",
+        ),
+        ([*numbered(0), experiment(f"b-{GROUP}-0001")], "more than one swarm name: mix (1), b (1)"),
+        ([*numbered(0), experiment(f"b-{GROUP}-0000")], "more than one run has the number 0"),
+        (numbered(0, author="mayeec"), "launched by mayeec for -u kylel"),
+        (numbered(0, constraints=("ai2/augusta",)), "but constrained to ai2/augusta"),
+        (numbered(0, status="failed"), "failed: variant 0"),
+        (numbered(0, 1, status="canceled"), "canceled: variant 0-1"),
+        (numbered(0, script="src/regmixer/train.py"), "variant 0: lost: saved to its node's /tmp"),
+    ],
+)
+def test_doubts(experiments: list[Experiment], doubt: str) -> None:
+    assert any(doubt in text for text in swarm(*experiments).doubts)
+
+
+def test_two_spellings_of_one_cluster_are_no_doubt() -> None:
+    found = swarm(*numbered(0, 1, cluster="ai2/jupiter-cirrascale-2", constraints=("ai2/jupiter",)))
+
+    assert found.doubts == ()
+
+
+def test_an_early_regmixer_run_is_a_doubt() -> None:
+    early = experiment(f"mix-{GROUP}-0000", script="src/regmixer/train.py", minutes=-60 * 24 * 400)
+
+    assert any("branches saved to different places" in doubt for doubt in swarm(early).doubts)
+
+
+@pytest.mark.parametrize(
+    "run_name",
+    ["-rf", "..", "a..b", "a b", "a/b", "a'b", 'a"b', "a;b", "a\nb", "é", "a" * 256, ".", "a|b"],
+)
+def test_a_hostile_run_name_is_refused_by_name(run_name: str) -> None:
+    hostile = experiment("x", name="innocent")
+    words = ("olmix/launch/train.py", "train", f"--run-name={run_name}", "-g", GROUP, "-u", "k")
+    found = swarm(Experiment(**{**vars(hostile), "tasks": (Task((*words, "-c", "ai2/neptune")),)}))
+
+    assert found.variants == ()
+    assert "innocent" in found.unreadable[0]
+
+
+@pytest.mark.parametrize("user", ["../root", "a b", "a/b", "-x"])
+def test_a_hostile_user_is_refused(user: str) -> None:
+    assert "user" in swarm(*numbered(0, user=user)).unreadable[0]
+
+
+@pytest.mark.parametrize("cluster", ["ai2/../x", "ai2/a b", "-c", "a;b"])
+def test_a_hostile_cluster_is_refused(cluster: str) -> None:
+    assert "cluster" in swarm(*numbered(0, cluster=cluster)).unreadable[0]
+
+
+@given(st.text(), st.text(), st.text())
+def test_whatever_the_names_messages_are_plain_lines(name: str, user: str, cluster: str) -> None:
+    found = swarm(experiment(name, name=name, user=user, cluster=cluster, author=user))
+
+    for text in (*found.doubts, *found.unreadable):
+        assert text.isprintable()
+        assert text.isascii()
+
+
+@pytest.mark.parametrize("group_id", ["58362402", "deadbeef"])
+def test_eight_hexadecimal_characters_are_a_group_id(group_id: str) -> None:
+    assert check_group_id(group_id) == group_id
+
+
+@pytest.mark.parametrize("group_id", ["", "5836240", "583624020", "DEADBEEF", "5836240g", "x\n"])
+def test_anything_else_is_no_group_id(group_id: str) -> None:
+    with pytest.raises(InvalidInputError, match="no group ID"):
+        check_group_id(group_id)
+
+
+@given(st.sets(st.integers(0, 30)))
+def test_ranges_name_each_number_once(numbers: set[int]) -> None:
+    named = []
+    for part in ranges(numbers).split(", ") if numbers else []:
+        first, _, last = part.partition("-")
+        named += range(int(first), int(last or first) + 1)
+
+    assert named == sorted(numbers)
