@@ -186,8 +186,7 @@ def _why_nothing(finding: _Finding, swarm: Swarm, found: int) -> str:
 class _Making:
     """How the script is to be made."""
 
-    evaluation: Evaluation
-    dashboard: str | None  # None: olmix-GROUP_ID
+    evaluation: Evaluation  # an empty dashboard stands for olmix-GROUP_ID
     checkpoint_root: str | None
     status: str | None
     strict: bool
@@ -211,8 +210,8 @@ class _Making:
             )
         if swarm.doubts and self.strict:
             raise SwarmError(f"{group_id} is doubtful, and --strict was asked for")
-        evaluation = replace(self.evaluation, dashboard=self.dashboard or f"olmix-{group_id}")
-        return render(swarm, evaluation, today())
+        dashboard = self.evaluation.dashboard or f"olmix-{group_id}"
+        return render(swarm, replace(self.evaluation, dashboard=dashboard), today())
 
 
 def _tell_swarm(swarm: Swarm, console: Console) -> None:
@@ -236,37 +235,20 @@ def _tell_swarm(swarm: Swarm, console: Console) -> None:
         console.warn(text)
 
 
-def _evaluation(
-    config: EvalConfig,
-    tasks: Sequence[str],
-    task_set: str | None,
-    cluster: str | None,
-    backend: str | None,
-    context: typer.Context,
-) -> Evaluation:
-    """Flags before the config file, the config file before the defaults."""
+def _tasks(
+    config: EvalConfig, tasks: Sequence[str], task_set: str | None, console: Console
+) -> tuple[str, ...]:
+    """Flags before the config file, the config file before the default set."""
     from olmix_evalscript import tasks as known
-    from olmix_evalscript.script import Evaluation
 
-    told: _Context = context.obj
     chosen = (*(known.task_set(task_set) if task_set else ()), *tasks)
     if not chosen:
         chosen = config.tasks or known.task_set(known.DEFAULT_TASK_SET)
-    chosen = known.check_tasks(chosen)
     for task in chosen:
-        similar = known.similar_tasks(task)
+        similar = ", ".join(known.similar_tasks(task))
         if similar:
-            told.console.warn(
-                f"{task} is no task of the known sets; did you mean {', '.join(similar)}?"
-            )
-    defaults = Evaluation(chosen, dashboard="")
-    return Evaluation(
-        tasks=chosen,
-        dashboard="",
-        cluster=cluster or config.cluster or defaults.cluster,
-        model_backend=backend or config.model_backend or defaults.model_backend,
-        extra_arguments=told.extra_arguments,
-    )
+            console.warn(f"{task} is no task of the known sets; did you mean {similar}?")
+    return chosen
 
 
 @app.command(
@@ -309,7 +291,7 @@ def generate(
     from olmix_evalscript import config as configs
     from olmix_evalscript.checkpoints import check_root
     from olmix_evalscript.library import script_path
-    from olmix_evalscript.script import check_evaluation
+    from olmix_evalscript.script import Evaluation, check_evaluation
     from olmix_evalscript.swarm import check_group_id
 
     console = _console(context, verbose, quiet)
@@ -322,11 +304,15 @@ def generate(
     settings = configs.load(config) if config is not None else configs.EvalConfig()
     if settings.has_inloop_tasks and not settings.tasks:
         console.note(f"{config}: its inloop eval block is about training, and no task list")
+    evaluation = Evaluation(
+        tasks=_tasks(settings, task or (), task_set, console),
+        dashboard=dashboard or "",
+        cluster=eval_cluster or settings.cluster or Evaluation.cluster,
+        model_backend=model_backend or settings.model_backend or Evaluation.model_backend,
+        extra_arguments=context.obj.extra_arguments,
+    )
     making = _Making(
-        evaluation=check_evaluation(
-            _evaluation(settings, task or (), task_set, eval_cluster, model_backend, context)
-        ),
-        dashboard=dashboard,
+        evaluation=check_evaluation(evaluation),
         checkpoint_root=check_root(checkpoint_root) if checkpoint_root else None,
         status=known_status(status),
         strict=strict,

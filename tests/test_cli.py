@@ -1,0 +1,487 @@
+"""The command line: what goes to stdout and stderr, exit statuses, and messages with a way out."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from olmix_evalscript import __version__
+from tests.conftest import FIXTURES, Run
+from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, spec, variants
+
+Serve = Callable[[FakeBeaker], FakeBeaker]
+DEMO = str(FIXTURES / "58362402.yaml")
+COMMANDS = ("generate", "show", "list", "snapshot", "tasks")
+SCRIPT = Path("output/eval_scripts/olmix-58362402.sh")
+
+
+def settings(script: str, name: str) -> list[str]:
+    """The values of one of the script's settings."""
+    block = re.search(rf"^{name}=(\(.*?^\)|'.*?'$|\(\)$)", script, re.M | re.S)
+    assert block is not None
+    return re.findall(r"'(.*?)'", block[1])
+
+
+def test_the_version_is_the_packages(run: Run) -> None:
+    assert run("--version").stdout == f"olmix-evalscript {__version__}\n"
+
+
+def test_the_module_runs_too(run: Run, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        ["python", "-m", "olmix_evalscript", "--version"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == f"olmix-evalscript {__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples(run: Run, command: str) -> None:
+    assert f"olmix-evalscript {command}" in run(command, "--help").stdout.partition("Examples")[2]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_80_columns(run: Run, command: str) -> None:
+    lines = run(*command.split(), "--help").stdout.splitlines()
+
+    assert max(len(line) for line in lines) <= 80
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate"],
+        ["generate", "58362402", "--nonsense"],
+        ["generate", "58362402", "--since", "yesterday"],
+        ["generate", "58362402", "--status", "splendid"],
+        ["generate", "58362402", "-w", "no-slash"],
+        ["generate", "58362402", "--snapshot", DEMO, "--scan"],
+        ["generate", "58362402", "6cf425be", "-o", "x.sh"],
+        ["generate", "58362402", "--check", "-o", "-"],
+        ["generate", "58362402", "--timeout", "0"],
+        ["show", "58362402", "--", "--priority", "high"],
+    ],
+)
+def test_wrong_usage_exits_2(run: Run, arguments: list[str]) -> None:
+    assert run(*arguments).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["5836240"],
+        ["58362402", "-t", "a b"],
+        ["58362402", "--task-set", "olmo4"],
+        ["58362402", "--model-backend", "tgi"],
+        ["58362402", "--dashboard", "a b"],
+        ["58362402", "--eval-cluster", "a;b"],
+        ["58362402", "--checkpoint-root", "/tmp/x"],
+        ["58362402", "--config", "missing.yaml"],
+        ["58362402", "--snapshot", "missing.yaml"],
+    ],
+)
+def test_invalid_data_is_refused_before_beaker_is_asked(
+    run: Run, beaker_of: Serve, arguments: list[str]
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(1)))
+
+    result = run("generate", *arguments)
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ")
+    assert len(result.stderr.splitlines()) <= 2
+    assert sum(beaker.calls.values()) == 0
+
+
+def test_only_evaluations_are_said_to_be_no_swarm(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(evaluations(3)))
+
+    result = run("generate", "58362402")
+
+    assert result.returncode == 1
+    assert "3 experiments carry the ID 58362402, but none trains a run" in result.stderr
+
+
+def test_flags_beat_the_config_and_the_config_beats_the_defaults(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "work" / "c.yaml").write_text(
+        "eval_tasks: [piqa]\neval_cluster: h100\neval_model_backend: hf\n"
+    )
+
+    script = run(
+        "generate", "58362402", "--snapshot", DEMO, "-o", "-", "--config", "c.yaml",
+        "--eval-cluster", "80g",
+    ).stdout  # fmt: skip
+
+    assert settings(script, "TASKS") == ["piqa"]
+    assert settings(script, "CLUSTER") == ["80g"]
+    assert settings(script, "MODEL_BACKEND") == ["hf"]
+
+
+def test_tasks_by_flag_replace_those_of_the_config(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "work" / "c.yaml").write_text("eval_tasks: [piqa]\n")
+
+    script = run(
+        "generate", "58362402", "--snapshot", DEMO, "-o", "-", "--config", "c.yaml", "-t", "lambada"
+    ).stdout
+
+    assert settings(script, "TASKS") == ["lambada"]
+
+
+def test_a_set_and_tasks_are_added_up(run: Run) -> None:
+    script = run(
+        "generate", "58362402", "--snapshot", DEMO, "-o", "-", "--task-set", "offline-bpb",
+        "-t", "lambada",
+    ).stdout  # fmt: skip
+
+    assert len(settings(script, "TASKS")) == 17
+
+
+def test_the_defaults_are_106_tasks_on_aus_by_olmo_core(run: Run) -> None:
+    script = run("generate", "58362402", "--snapshot", DEMO, "-o", "-").stdout
+
+    assert len(settings(script, "TASKS")) == 106
+    assert settings(script, "CLUSTER") == ["aus"]
+    assert settings(script, "MODEL_BACKEND") == ["olmo_core"]
+    assert settings(script, "DASHBOARD") == ["olmix-58362402"]
+
+
+def test_an_inloop_block_in_the_config_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "work" / "c.yaml").write_text(
+        "eval_cluster: h100\neval: {type: inloop, tasks: {math: {gsm8k: x}}}\n"
+    )
+
+    result = run("generate", "58362402", "--snapshot", DEMO, "-o", "-", "--config", "c.yaml")
+
+    assert "inloop eval block is about training, and no task list" in result.stderr
+    assert len(settings(result.stdout, "TASKS")) == 106
+
+
+def test_an_unknown_task_is_let_through_with_a_suggestion(run: Run) -> None:
+    result = run("generate", "58362402", "--snapshot", DEMO, "-o", "-", "-t", "arc_easy:rc::olmes")
+
+    assert "did you mean arc_easy:rc::olmes:full?" in result.stderr
+    assert settings(result.stdout, "TASKS") == ["arc_easy:rc::olmes"]
+
+
+def test_what_stands_after_two_dashes_goes_to_the_cookbook(run: Run) -> None:
+    script = run(
+        "generate", "58362402", "--snapshot", DEMO, "-o", "-", "--", "--priority", "high", "-g"
+    ).stdout
+
+    assert settings(script, "EXTRA_ARGS") == ["--priority", "high", "-g"]
+
+
+def test_strict_takes_a_doubt_for_an_error(run: Run, tmp_path: Path) -> None:
+    fixture = str(FIXTURES / "olmix-relaunched-with-gaps.yaml")
+
+    result = run("generate", "e6f1a2b3", "--snapshot", fixture, "--strict")
+
+    assert result.returncode == 1
+    assert "no experiment was found for variant 3-4" in result.stderr
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_status_leaves_the_others_out(run: Run) -> None:
+    fixture = str(FIXTURES / "olmix-relaunched-with-gaps.yaml")
+
+    result = run("generate", "e6f1a2b3", "--snapshot", fixture, "--status", "succeeded", "-o", "-")
+
+    assert result.stdout.count("\n  variant ") == 3
+    assert "1 of another status" in result.stderr
+
+
+def test_a_status_that_no_variant_has_is_an_error(run: Run) -> None:
+    result = run("generate", "58362402", "--snapshot", DEMO, "--status", "failed")
+
+    assert result.returncode == 1
+    assert "none of the 8 variants of 58362402 has that status" in result.stderr
+
+
+def test_quiet_tells_nothing_where_nothing_is_wrong(run: Run) -> None:
+    assert run("generate", "58362402", "--snapshot", DEMO, "-q").stderr == ""
+
+
+def test_quiet_may_stand_before_the_command(run: Run) -> None:
+    assert run("-q", "generate", "58362402", "--snapshot", DEMO).stderr == ""
+
+
+def test_check_finds_no_difference_but_for_the_date(run: Run) -> None:
+    run("generate", "58362402", "--snapshot", DEMO)
+
+    result = run(
+        "generate", "58362402", "--snapshot", DEMO, "--check", SOURCE_DATE_EPOCH="1800000000"
+    )
+
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+def test_check_shows_the_difference_and_exits_3(run: Run, tmp_path: Path) -> None:
+    run("generate", "58362402", "--snapshot", DEMO)
+    before = (tmp_path / "work" / SCRIPT).read_bytes()
+
+    result = run("generate", "58362402", "--snapshot", DEMO, "--check", "--eval-cluster", "80g")
+
+    assert result.returncode == 3
+    assert "-CLUSTER='aus'\n+CLUSTER='80g'\n" in result.stdout
+    assert (tmp_path / "work" / SCRIPT).read_bytes() == before
+
+
+def test_check_of_a_script_that_is_not_there_exits_3(run: Run) -> None:
+    result = run("generate", "58362402", "--snapshot", DEMO, "--check")
+
+    assert result.returncode == 3
+    assert "is not there" in result.stderr
+
+
+def test_a_file_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "work" / "output").write_text("a file")
+
+    result = run("generate", "58362402", "--snapshot", DEMO)
+
+    assert result.returncode == 1
+    assert "cannot write" in result.stderr
+
+
+def test_a_wrong_source_date_is_named(run: Run) -> None:
+    result = run("generate", "58362402", "--snapshot", DEMO, SOURCE_DATE_EPOCH="today")
+
+    assert result.returncode == 1
+    assert "SOURCE_DATE_EPOCH is 'today'" in result.stderr
+
+
+def test_tasks_prints_the_names_of_a_set(run: Run) -> None:
+    assert len(run("tasks", "offline-bpb").stdout.splitlines()) == 16
+
+
+def test_tasks_lists_the_sets_with_their_sizes(run: Run) -> None:
+    assert "olmo3-offline: 106 tasks" in run("tasks").stdout
+
+
+def test_show_as_data_has_each_variant_and_its_directory(run: Run) -> None:
+    data = json.loads(run("show", "58362402", "--snapshot", DEMO, "--json").stdout)
+
+    assert [variant["number"] for variant in data["variants"]] == list(range(8))
+    first = data["variants"][0]
+    assert first["checkpoint_dir"] == (
+        "s3://ai2-llm/checkpoints/kylel/verify-tokens-140m-58362402-0000"
+    )
+    assert first["experiments"][0]["url"].startswith("https://beaker.org/ex/01J")
+
+
+def test_show_as_a_table_has_a_line_for_each_variant(run: Run) -> None:
+    lines = run("show", "58362402", "--snapshot", DEMO).stdout.splitlines()
+
+    assert sum("verify-tokens-140m-58362402-000" in line for line in lines) == 8
+
+
+@pytest.mark.parametrize(
+    ("fixture", "group_id", "note"),
+    [
+        ("olmix-relaunched-with-gaps", "e6f1a2b3", "launched 2 times"),
+        ("regmixer-lost-to-tmp", "1f2e3d4c", "lost: saved to its node's /tmp"),
+    ],
+)
+def test_show_notes_what_is_odd(run: Run, fixture: str, group_id: str, note: str) -> None:
+    result = run("show", group_id, "--snapshot", str(FIXTURES / f"{fixture}.yaml"))
+
+    assert note in result.stdout
+
+
+def test_hostile_names_cannot_move_the_terminals_cursor(run: Run, beaker_of: Serve) -> None:
+    evil = FakeWorkload("58362402-\x1b[2J\x07", spec(["echo", "olmix/launch/train.py", "train"]))
+    beaker_of(FakeBeaker([*variants(1), evil]))
+
+    result = run("show", "58362402")
+
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "\x07" not in result.stdout + result.stderr
+
+
+def recent(workloads: list[FakeWorkload], days: float) -> list[FakeWorkload]:
+    """The same workloads, launched that many days ago."""
+    for workload in workloads:
+        workload.created = datetime.now(timezone.utc) - timedelta(days=days)
+    return workloads
+
+
+def test_list_has_the_callers_swarms_newest_first(run: Run, beaker_of: Serve) -> None:
+    theirs = recent(variants(2, "11111111"), 1)
+    for workload in theirs:
+        workload.author = "mayeec"
+    beaker_of(
+        FakeBeaker(
+            [
+                *recent(variants(3, "22222222", "old"), 9),
+                *recent(variants(2, "33333333", "new"), 2),
+                *recent(variants(2, "44444444"), 40),
+                *recent(evaluations(60, "22222222"), 1),
+                *theirs,
+            ],
+        )
+    )
+
+    data = json.loads(run("list", "--json").stdout)
+
+    assert [(swarm["group_id"], swarm["name"], swarm["variants"]) for swarm in data] == [
+        ("33333333", "new", {"succeeded": 2}),
+        ("22222222", "old", {"succeeded": 3}),
+    ]
+
+
+def test_list_counts_a_relaunched_variant_once(run: Run, beaker_of: Serve) -> None:
+    first, again = recent([*variants(1), *variants(1)], 3)
+    first.status, again.name = "failed", f"{again.name}-3f9c"
+    beaker_of(FakeBeaker([first, again]))
+
+    (swarm,) = json.loads(run("list", "--json").stdout)
+
+    assert swarm["variants"] == {"succeeded": 1}
+
+
+def test_list_tells_whether_a_script_is_here(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(recent(variants(1), 1)))
+    run("generate", "58362402")
+
+    (swarm,) = json.loads(run("list", "--json").stdout)
+
+    assert swarm["script"] == str(SCRIPT)
+
+
+def test_list_reads_each_page_once(run: Run, beaker_of: Serve) -> None:
+    beaker = beaker_of(FakeBeaker(recent(variants(120), 1)))
+
+    run("list")
+
+    assert beaker.calls["ListWorkloads"] == 3
+
+
+def test_list_reads_specs_where_the_listing_has_no_commands(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(recent(variants(3), 1), lists_commands=False))
+
+    (swarm,) = json.loads(run("list", "--json").stdout)
+
+    assert swarm["variants"] == {"succeeded": 3}
+
+
+def test_list_of_a_workspace_has_everybodys_swarms(run: Run, beaker_of: Serve) -> None:
+    theirs = recent(variants(1), 1)
+    theirs[0].author = "mayeec"
+    beaker_of(FakeBeaker(theirs))
+
+    result = run("list", "-w", "ai2/oe-data")
+
+    assert "58362402" in result.stdout
+
+
+def test_an_empty_list_says_where_else_to_look(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(recent(evaluations(1), 1)))
+
+    result = run("list")
+
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "--since" in result.stderr
+
+
+def test_verbose_shows_each_call_and_its_time(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(1)))
+
+    assert re.search(r"^ListWorkloads: \d+ ms$", run("generate", "58362402", "-v").stderr, re.M)
+
+
+def on_a_terminal(arguments: list[str], cwd: Path, environment: dict[str, str]) -> str:
+    """What the command shows on a terminal."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        ["olmix-evalscript", *arguments], cwd=cwd, env=environment, stdout=slave, stderr=slave
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    process.wait(timeout=30)
+    os.close(master)
+    return shown.decode()
+
+
+def test_a_slow_search_shows_its_progress_on_a_terminal(
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
+) -> None:
+    beaker_of(FakeBeaker(variants(60), lists_commands=False, latency=0.2))
+
+    shown = on_a_terminal(["generate", "58362402"], tmp_path, {**environment, "TERM": "xterm"})
+
+    assert "60 experiments" in shown
+
+
+def test_a_slow_search_tells_a_line_elsewhere(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(60), lists_commands=False, latency=0.5))
+
+    assert re.search(
+        r"^Asking Beaker: \d+ experiments found$", run("generate", "58362402").stderr, re.M
+    )
+
+
+def test_colour_is_for_terminals_that_want_it(environment: dict[str, str], tmp_path: Path) -> None:
+    arguments = ["generate", "0", "--snapshot", DEMO]
+
+    colour = on_a_terminal(arguments, tmp_path, {**environment, "TERM": "xterm"})
+    plain = on_a_terminal(arguments, tmp_path, {**environment, "TERM": "xterm", "NO_COLOR": "1"})
+
+    assert "\x1b[" in colour
+    assert "\x1b[" not in plain
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("olmix-evalscript ge", "generate"),
+        ("olmix-evalscript tasks o", "offline-bpb"),
+        ("olmix-evalscript generate --task-set o", "olmo3-offline"),
+        ("olmix-evalscript generate --model-b", "--model-backend"),
+        ("olmix-evalscript show --status suc", "succeeded"),
+    ],
+)
+def test_the_shell_completes(environment: dict[str, str], words: str, expected: str) -> None:
+    done = subprocess.run(
+        ["olmix-evalscript"],
+        env={
+            **environment,
+            "_OLMIX_EVALSCRIPT_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert expected in done.stdout.split()
+
+
+def test_a_swarm_of_a_thousand_comes_out_of_a_snapshot_at_once(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(1024)))
+    run("snapshot", "58362402", "-o", "s.yaml")
+    started = time.monotonic()
+
+    result = run("generate", "58362402", "--snapshot", "s.yaml", "-o", "-")
+
+    assert result.stdout.count("\n  variant ") == 1024
+    assert time.monotonic() - started < 30

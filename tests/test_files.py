@@ -1,0 +1,57 @@
+"""A file is written whole, or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.files import write_whole
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    write_whole(tmp_path / "a" / "b" / "x.sh", "text\n", 0o755)
+
+    assert (tmp_path / "a" / "b" / "x.sh").read_text() == "text\n"
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+
+    write_whole(tmp_path / "link", "text", 0o644)
+
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "text"
+
+
+def test_a_reader_of_the_old_file_sees_the_old_text(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_text("old")
+    with path.open() as reader:
+        write_whole(path, "new", 0o644)
+
+        assert reader.read() == "old"
+
+
+def test_a_failure_leaves_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    path.write_text("old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InvalidInputError, match="No space left"):
+        write_whole(path, "new", 0o644)
+
+    assert [file.name for file in tmp_path.iterdir()] == ["x"]
+    assert path.read_text() == "old"
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="cannot write"):
+        write_whole(tmp_path, "text", 0o644)
