@@ -324,6 +324,7 @@ def spec(arguments: list[str], **fields: Any) -> str:
         "image": {"beaker": "01JIMAGE"},
         "command": ["bash", "/gantry/entrypoint.sh"],
         "arguments": arguments,
+        "context": {"priority": "high", "preemptible": True},
         "constraints": {"cluster": ["ai2/neptune"]},
         "envVars": [{"name": "BEAKER_TOKEN", "secret": "KYLEL_BEAKER_TOKEN"}],
     }

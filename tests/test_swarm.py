@@ -235,7 +235,7 @@ def test_anything_else_is_no_group_id(group_id: str) -> None:
 
 @given(st.sets(st.integers(0, 30)))
 def test_ranges_name_each_number_once(numbers: set[int]) -> None:
-    named = []
+    named: list[int] = []
     for part in ranges(numbers).split(", ") if numbers else []:
         first, _, last = part.partition("-")
         named += range(int(first), int(last or first) + 1)

@@ -1,0 +1,59 @@
+# make demo    the demo swarm's script, from nothing but Python and this checkout
+# make check   the fast half of the tests: lint, format, types, shell, the rooms without processes
+# make test    all tests
+# make bench   timings, as ratios measured side by side
+# make picture docs/terminal.svg, from the tool's own output
+
+export COVERAGE_FILE := $(CURDIR)/.coverage
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_VENV := .demo-venv
+DEMO_DATE := 1767225600# 2026-01-01, so that the demo is the same every day
+FAST := tests/test_trainer.py tests/test_checkpoints.py tests/test_swarm.py tests/test_script.py \
+	tests/test_tasks.py tests/test_config.py tests/test_snapshot.py tests/test_files.py
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo check test bench picture clean
+
+demo: $(DEMO_VENV)/installed
+	@SOURCE_DATE_EPOCH=$(DEMO_DATE) $(DEMO_VENV)/bin/olmix-evalscript generate 58362402 \
+		--snapshot fixtures/58362402.yaml --output -
+
+$(DEMO_VENV)/installed: pyproject.toml
+	@$(PYTHON) -m venv $(DEMO_VENV)
+	@$(DEMO_VENV)/bin/pip install --quiet --editable . >&2
+	@touch $@
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/shellcheck olmix_evalscript/templates/eval_script.sh .ci/run
+
+check: lint
+	$(BIN)/python -m pytest -q $(FAST)
+
+test: lint
+	$(BIN)/coverage erase
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/coverage run -m pytest -n 2
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.interpreters
+
+bench: $(VENV)/installed
+	$(BIN)/pip install --quiet beaker-gantry
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
+
+picture: $(VENV)/installed
+	$(BIN)/python tools/terminal_svg.py
+
+clean:
+	rm -rf $(VENV) $(DEMO_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist

@@ -1,0 +1,58 @@
+"""Wall time and peak memory of commands, as medians of repeated runs taken in turn."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+Command = Sequence[str]
+
+
+def seconds(command: Command, environment: dict[str, str], cwd: Path) -> float:
+    """How long one run takes; it must succeed."""
+    started = time.perf_counter()
+    subprocess.run(
+        command,
+        env=environment,
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    return time.perf_counter() - started
+
+
+def in_turn(
+    commands: dict[str, Command], environment: dict[str, str], cwd: Path, times: int
+) -> dict[str, float]:
+    """The median seconds of each command, run one after the other so that noise hits all alike."""
+    taken: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(times):
+        for name, command in commands.items():
+            taken[name].append(seconds(command, environment, cwd))
+    return {name: statistics.median(values) for name, values in taken.items()}
+
+
+def peak_memory(command: Command, environment: dict[str, str], cwd: Path) -> int:
+    """The largest resident size of one run, in KiB."""
+    process = subprocess.Popen(
+        command, env=environment, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise subprocess.CalledProcessError(status, command)
+    return usage.ru_maxrss
+
+
+def verdict(name: str, value: float, bound: float, at_least: bool, detail: str) -> bool:
+    """Print one line of the report; whether the bound holds."""
+    holds = value >= bound if at_least else value <= bound
+    sign = ">=" if at_least else "<="
+    print(
+        f"{'ok    ' if holds else 'NOT OK'} {name}: {value:.2f} (wanted {sign} {bound:g}); {detail}"
+    )
+    return holds
