@@ -84,7 +84,7 @@ def _root(
     told: _Context = context.obj
     told.console.verbose, told.console.quiet = verbose, quiet
     if told.extra_arguments and context.invoked_subcommand != "generate":
-        raise typer.BadParameter("arguments after -- are for olmo-cookbook-eval: generate alone")
+        raise typer.BadParameter("what stands after it is for generate alone", param_hint="--")
 
 
 @dataclass(frozen=True)
@@ -149,11 +149,14 @@ def _finding(
 ) -> _Finding:
     for workspace in workspaces or ():
         if workspace.count("/") != 1 or not all(workspace.split("/")):
-            raise typer.BadParameter(f"{workspace!r} is no workspace; expected OWNER/NAME")
+            raise typer.BadParameter(
+                f"{workspace!r} is no workspace; expected OWNER/NAME", param_hint="--workspace"
+            )
     asks_beaker = workspaces or author or since or scan
     if snapshot is not None and asks_beaker:
         raise typer.BadParameter(
-            "--snapshot asks no Beaker; leave out --workspace, --author, --since and --scan"
+            "it asks no Beaker; leave out --workspace, --author, --since and --scan",
+            param_hint="--snapshot",
         )
     return _Finding(snapshot, tuple(workspaces or ()), author, parse_since(since), scan, timeout)
 
@@ -298,9 +301,10 @@ def generate(
     finding = _finding(snapshot, workspace, author, since, scan, timeout)
     group_ids = [check_group_id(group_id) for group_id in dict.fromkeys(group_ids)]
     if len(group_ids) > 1 and (output is not None or snapshot is not None):
-        raise typer.BadParameter("--output and --snapshot are for one group ID alone")
+        hint = "--output" if output is not None else "--snapshot"
+        raise typer.BadParameter("it is for one group ID alone", param_hint=hint)
     if check and str(output) == "-":
-        raise typer.BadParameter("--check compares with a file, not with -")
+        raise typer.BadParameter("it compares with a file, not with -", param_hint="--check")
     settings = configs.load(config) if config is not None else configs.EvalConfig()
     if settings.has_inloop_tasks and not settings.tasks:
         console.note(f"{config}: its inloop eval block is about training, and no task list")
@@ -420,6 +424,8 @@ def show(
     if as_json:
         console.data(json.dumps(swarm_data(swarm), indent=2) + "\n")
         return
+    roots = {variant.checkpoint_dir.rpartition("/")[0] for variant in swarm.variants}
+    shared = f"{roots.pop()}/RUN-NAME" if len(roots) == 1 and console.is_terminal else ""
     rows = [
         (
             str(v["number"]),
@@ -427,7 +433,7 @@ def show(
             v["status"],
             v["user"],
             v["cluster"],
-            v["checkpoint_dir"],
+            shared or v["checkpoint_dir"],
             v["experiments"][0]["url"],
             "; ".join(v["notes"]),
         )
@@ -441,7 +447,7 @@ def show(
     name="list",
     epilog="Examples:\n\n"
     "  olmix-evalscript list\n\n"
-    "  olmix-evalscript list -w ai2/oe-data --since 2025-06-01 --timeout 600",
+    "  olmix-evalscript list -w ai2/oe-data --since 26w --timeout 600",
 )
 def list_swarms(
     context: typer.Context,

@@ -37,7 +37,9 @@ def load(path: Path) -> EvalConfig:
             model_backend=_text(data, "eval_model_backend"),
             has_inloop_tasks=_is_inloop(data.get("eval")),
         )
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InvalidInputError(f"cannot read the config {path}: {error.strerror}") from None
+    except ValueError as error:
         raise InvalidInputError(f"cannot use the config {path}: {error}") from None
     if not (config.tasks or config.cluster or config.model_backend):
         inloop = "its inloop eval block is no task list; " if config.has_inloop_tasks else ""

@@ -32,17 +32,32 @@ class Console:
         """Print what was asked for, as it is."""
         sys.stdout.write(text)
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether data go to a person's screen."""
+        return sys.stdout.isatty()
+
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print data as a table, as wide as the terminal, or as its cells where there is none."""
+        """Print data as a table.
+
+        On a terminal, what is the same in all of several rows is told once, above the table.
+        Elsewhere the table has all its columns, as wide as its cells.
+        """
         from rich import box
         from rich.console import Console as RichConsole
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
-        for row in rows:
+        columns = list(zip(heads, zip(*rows, strict=True), strict=True))
+        if self.is_terminal and len(rows) > 1:
+            for head, cells in columns:
+                if len(set(cells)) == 1 and cells[0]:
+                    self.data(f"{head}: {_printable(cells[0])}\n")
+            columns = [(head, cells) for head, cells in columns if len(set(cells)) > 1]
+        table = Table(*(head for head, _ in columns), box=box.SIMPLE_HEAD, pad_edge=False)
+        for row in zip(*(cells for _, cells in columns), strict=True):
             table.add_row(*(Text(_printable(cell), overflow="fold") for cell in row))
-        rich = RichConsole(width=None if sys.stdout.isatty() else 1000, highlight=False)
+        rich = RichConsole(width=None if self.is_terminal else 1000, highlight=False)
         rich.print(table)
 
     def note(self, text: str) -> None:

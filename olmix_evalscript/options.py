@@ -54,7 +54,9 @@ Author = Annotated[
 Since = Annotated[
     str | None,
     typer.Option(
-        "--since", metavar="DATE", help="Only what was launched since: 2026-01-31, or 30d, 12h ago."
+        "--since",
+        metavar="DATE",
+        help="Only what was launched since: 2026-01-31, 30d, 2w, 12h.",
     ),
 ]
 Scan = Annotated[
@@ -67,7 +69,9 @@ Scan = Annotated[
 ]
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", metavar="SECONDS", min=0.1, help="For everything asked of Beaker."),
+    typer.Option(
+        "--timeout", metavar="SECONDS", min=0.1, help="For all that is asked of Beaker, in seconds."
+    ),
 ]
 CheckpointRoot = Annotated[
     str | None,
@@ -95,7 +99,7 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show warnings and er
 
 
 GroupIds = Annotated[
-    list[str], typer.Argument(metavar="GROUP_ID...", help="Such as 58362402.", show_default=False)
+    list[str], typer.Argument(metavar="GROUP_ID", help="Such as 58362402.", show_default=False)
 ]
 ScriptFile = Annotated[
     Path | None,
@@ -145,7 +149,7 @@ TaskSet = Annotated[
 TaskSetName = Annotated[
     str | None,
     typer.Argument(
-        metavar="[SET]", help="Such as olmo3-offline.", autocompletion=_complete_task_sets
+        metavar="SET", help="Such as olmo3-offline.", autocompletion=_complete_task_sets
     ),
 ]
 EvalCluster = Annotated[
@@ -162,7 +166,8 @@ ModelBackend = Annotated[
     ),
 ]
 Dashboard = Annotated[
-    str | None, typer.Option("--dashboard", metavar="NAME", help="Default: olmix-GROUP_ID.")
+    str | None,
+    typer.Option("--dashboard", metavar="NAME", help="Where results go. Default: olmix-GROUP_ID."),
 ]
 Check = Annotated[
     bool,
@@ -187,7 +192,9 @@ ListAuthor = Annotated[
 ListSince = Annotated[
     str,
     typer.Option(
-        "--since", metavar="DATE", help="Only what was launched since: 2026-01-31, or 30d, 12h ago."
+        "--since",
+        metavar="DATE",
+        help="Only what was launched since: 2026-01-31, 30d, 2w, 12h.",
     ),
 ]
 
@@ -208,7 +215,8 @@ def parse_since(text: str | None) -> datetime | None:
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"--since {text!r} is no date; expected one such as 2026-01-31, or 30d, 2w, 12h"
+            f"{text!r} is no date; expected one such as 2026-01-31, or 30d, 2w, 12h",
+            param_hint="--since",
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
@@ -222,5 +230,7 @@ def known_status(status: str | None) -> str | None:
     from olmix_evalscript.swarm import STATUSES
 
     if status is not None and status not in STATUSES:
-        raise typer.BadParameter(f"{status!r} is no status; expected one of {', '.join(STATUSES)}")
+        raise typer.BadParameter(
+            f"{status!r} is no status; expected one of {', '.join(STATUSES)}", param_hint="--status"
+        )
     return status

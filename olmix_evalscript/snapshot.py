@@ -46,7 +46,9 @@ def load(path: Path, group_id: str) -> list[Experiment]:
     """
     try:
         data = yamltext.load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise InvalidInputError(f"cannot read the snapshot {path}: {error.strerror}") from None
+    except ValueError as error:
         raise InvalidInputError(f"cannot read the snapshot {path}: {error}") from None
     try:
         found = _get(data, "version", str), _get(data, "group_id", str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -347,13 +348,17 @@ def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
 
 
 def _swarm_name(group_id: str, variants: Sequence[Variant]) -> str:
-    """The most common name in front of the group ID; without any, the first run's own."""
-    names = Counter(_swarm_names(group_id, variants) or [v.run_name for v in variants])
-    return names.most_common(1)[0][0] if names else ""
+    """The most common name in front of the group ID; without any, what all runs begin with."""
+    names = Counter(_swarm_names(group_id, variants))
+    if names:
+        return names.most_common(1)[0][0]
+    run_names = [variant.run_name for variant in variants]
+    shared = os.path.commonprefix(run_names)  # noqa: RUF071 - names, not paths
+    return shared.rstrip("-_.") or next(iter(run_names), "")
 
 
 def _doubts(group_id: str, found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]:
-    doubts = []
+    doubts: list[str] = []
     missing = set(range(max((v.number for v in found), default=-1))) - {v.number for v in found}
     if missing:
         doubts.append(f"no experiment was found for variant {ranges(missing)}")

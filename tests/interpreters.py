@@ -39,14 +39,14 @@ def run_tests(version: str, python: str, folder: Path) -> int:
     bound = "lowest-direct" if version == VERSIONS[0] else "highest"
     own = folder / "bin" / "python"
     subprocess.run(["uv", "venv", "--quiet", "--python", python, folder], check=True)
-    install = ["uv", "pip", "install", "--quiet", "--python", own]
-    subprocess.run([*install, "--resolution", bound, ROOT], check=True)
+    install = ["uv", "pip", "install", "--quiet", "--python", str(own)]
+    subprocess.run([*install, "--resolution", bound, str(ROOT)], check=True)
     freeze = subprocess.run(
         ["uv", "pip", "freeze", "--python", own], capture_output=True, text=True, check=True
     ).stdout
     kept = folder / "kept.txt"
     kept.write_text("".join(f"{line}\n" for line in freeze.splitlines() if "==" in line))
-    subprocess.run([*install, "--constraints", kept, *TOOLS], check=True)
+    subprocess.run([*install, "--constraints", str(kept), *TOOLS], check=True)
     print(f"--- Python {version}, {bound} versions of the dependencies", flush=True)
     files = [str(ROOT / "tests" / f"test_{name}.py") for name in TESTS]
     options = ["-q", "-n", "2", "-p", "no:cacheprovider"]

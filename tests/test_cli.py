@@ -421,6 +421,18 @@ def on_a_terminal(arguments: list[str], cwd: Path, environment: dict[str, str]) 
     return shown.decode()
 
 
+def test_show_on_a_terminal_tells_once_what_all_variants_share(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    arguments = ["show", "58362402", "--snapshot", DEMO]
+
+    shown = on_a_terminal(arguments, tmp_path, {**environment, "TERM": "xterm", "COLUMNS": "120"})
+
+    assert shown.count("s3://ai2-llm/checkpoints/kylel/RUN-NAME") == 1
+    assert shown.count("ai2/neptune-cirrascale") == 1
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in shown.splitlines()) <= 120
+
+
 def test_a_slow_search_shows_its_progress_on_a_terminal(
     beaker_of: Serve, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -62,6 +62,10 @@ def test_the_swarm_is_named_by_what_the_run_names_begin_with() -> None:
     assert swarm(*numbered(0, 1)).name == "mix"
 
 
+def test_a_swarm_named_by_hand_is_named_by_what_all_begin_with() -> None:
+    assert swarm(experiment("mix-heavy-code"), experiment("mix-natural")).name == "mix"
+
+
 def test_regmixers_first_names_have_the_number_first() -> None:
     found = swarm(experiment(f"dclm-0003-{GROUP}", script="src/regmixer/train.py"))
 
