@@ -156,6 +156,8 @@ def _settings(swarm: Swarm, evaluation: Evaluation, roots: dict[str, str]) -> li
     if hf_tasks:
         lines.append(_comment("vllm cannot run these; they go in a second call, on hf."))
     lines += _array("HF_TASKS", hf_tasks)
+    if any(set("$`") & set(argument) for argument in evaluation.extra_arguments):
+        lines.append(_comment("shellcheck disable=SC2016"))
     return [*lines, *_array("EXTRA_ARGS", evaluation.extra_arguments)]
 
 

@@ -181,6 +181,7 @@ finish() {
     if kill -0 "$pid" 2>/dev/null; then
       warn "It wants to ask something at the terminal: run the command by hand once"
       stop
+      status=1
     fi
   done
   set +m
@@ -415,7 +416,7 @@ submit() { # index of a variant
 }
 
 evaluate() { # index of a variant, backend, tasks
-  local index="$1" backend="$2" path line task command
+  local index="$1" backend="$2" path line task command=()
   shift 2
   path=$(checkpoint "$index")
   line="$DASHBOARD$TAB$path$TAB$(printf '%s\n' "$@" | LC_ALL=C sort | cksum)"
@@ -438,12 +439,13 @@ evaluate() { # index of a variant, backend, tasks
 is_there() { # index of a variant
   start lookup "${DIRECTORIES[$1]}/step${STEPS[$1]}" "$WORK/again"
   finish
-  grep -qxF "${DIRECTORIES[$1]}$TAB${STEPS[$1]}$TAB$KIND" "$WORK/again.found" ||
-    { warn "$(checkpoint "$1") is not there any more" && false; }
+  grep -qxF "${DIRECTORIES[$1]}$TAB${STEPS[$1]}$TAB$KIND" "$WORK/again.found" && return
+  warn "$(checkpoint "$1") is not there any more"
+  return 1
 }
 
 open_record() {
-  touch "$RECORD" || fail "cannot record what is submitted in $RECORD; copy this script elsewhere"
+  printf '' >>"$RECORD" || fail "cannot record what is submitted in $RECORD; copy this script elsewhere"
   # A line cut short by a kill must not swallow the next one.
   [ -z "$(tail -c 1 "$RECORD")" ] || echo >>"$RECORD"
   [ ! -s "$RECORD" ] || [ -n "$RESUME$DRY_RUN" ] ||

@@ -1,0 +1,1136 @@
+"""What the generated script does when bash runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from olmix_evalscript.script import Evaluation, render
+from olmix_evalscript.swarm import Experiment, Task, build_swarm
+from tests.storage import Bucket, aws_environment, denying_s3_server, gs_server, need, s3_server
+
+GROUP = "58362402"
+TASKS = ("arc_easy:rc::olmes:full", "lambada")
+MASKED = ("ultrachat_masked_ppl", "wildchat_masked_ppl")
+TEMPLATE = Path(__file__).parents[1] / "olmix_evalscript" / "templates" / "eval_script.sh"
+STUB = Path(__file__).with_name("olmo_cookbook_eval.py")
+BASH = os.environ.get("TEST_BASH") or shutil.which("bash") or "bash"
+LONG = 60  # seconds; what takes longer hangs
+
+# All the programs that a script may use besides olmo-cookbook-eval and those for storage.
+USERLAND = ("awk", "cat", "cksum", "grep", "head", "mktemp", "mv", "rm", "sleep", "sort", "tail")
+
+# Where the trainers save, by cluster, with -w True on jupiter.
+USER_FOLDER = "checkpoints/kylel"  # in the bucket ai2-llm, or in a folder of that name on Weka
+WEKA, S3, GS = "ai2/jupiter-cirrascale-2", "ai2/neptune-cirrascale", "ai2/augusta-google-1"
+
+
+def names(count: int) -> list[str]:
+    return [f"mix-{GROUP}-{number:04d}" for number in range(count)]
+
+
+class Desk:
+    """A folder with a script in it, and all that the script sees of the world."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / f"olmix-{GROUP}.sh"
+        self.record = folder / f"olmix-{GROUP}.sh.submitted"
+        self.mount = folder / "weka mount"
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        for program in USERLAND:
+            self.link(program, need(program))
+        self.tool("olmo-cookbook-eval", f'exec "{sys.executable}" -S -E "{STUB}" "$@"')
+        self._calls = folder / "calls"
+        self.environment = {
+            "PATH": str(self.bin),
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "COOKBOOK_CALLS": str(self._calls),
+            "WEKA_MOUNT": str(self.mount),
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def link(self, name: str, target: str) -> None:
+        (self.bin / name).unlink(missing_ok=True)
+        (self.bin / name).symlink_to(target)
+
+    def tool(self, name: str, body: str) -> None:
+        path = self.bin / name
+        path.write_text(f"#!/bin/sh\n{body}\n")
+        path.chmod(0o755)
+
+    def real(self, name: str) -> None:
+        """Put an installed storage tool into the script's reach."""
+        self.tool(name, f"PATH='{os.environ['PATH']}' exec '{need(name)}' \"$@\"")
+
+    def write(
+        self,
+        runs: Sequence[str],
+        *,
+        clusters: Sequence[str] = (WEKA,),
+        backend: str = "olmo_core",
+        tasks: Sequence[str] = TASKS,
+        extra: Sequence[str] = (),
+        root: str | None = None,
+    ) -> None:
+        """Write the script of these runs, the clusters taking turns."""
+        swarm = build_swarm(
+            GROUP,
+            [experiment(run, clusters[number % len(clusters)]) for number, run in enumerate(runs)],
+            checkpoint_root=root,
+        )
+        evaluation = Evaluation(tuple(tasks), f"olmix-{GROUP}", "aus", backend, tuple(extra))
+        self.path.write_text(render(swarm, evaluation, date(2026, 3, 6)))
+
+    def save(self, run: str, *files: str) -> None:
+        """Put files of a run on Weka; a step alone is a complete checkpoint."""
+        folder = self.mount / "oe-training-default" / "ai2-llm" / USER_FOLDER / run
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in map(complete, files):
+            (folder / file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text("x")
+
+    def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BASH, str(self.path), *options],
+            env={**self.environment, **environment},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=LONG,
+            check=False,
+        )
+
+    def start(self, *options: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [BASH, str(self.path), *options],
+            env={**self.environment, **environment},
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run_at_terminal(
+        self, *options: str, typed: bytes = b"", wait_for: str = "", **environment: str
+    ) -> tuple[int, str]:
+        """Run the script at a terminal of its own, and type once something has been started."""
+        everything = {**self.environment, **environment}
+        pid, terminal = pty.fork()
+        if pid == 0:
+            try:
+                os.execve(BASH, [BASH, str(self.path), *options], everything)
+            finally:
+                os._exit(127)
+        if typed:
+            until(lambda: wait_for in self.started())
+            os.write(terminal, typed)
+        output = b""
+        try:
+            while more := os.read(terminal, 4096):
+                output += more
+        except OSError:
+            pass  # how Linux tells that nobody has the terminal open any more
+        _, status = os.waitpid(pid, 0)
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(status), output.decode()
+
+    def calls(self) -> list[dict[str, object]]:
+        return (
+            [json.loads(line) for line in self._calls.read_text().splitlines()]
+            if (self._calls.exists())
+            else []
+        )
+
+    def submitted(self) -> list[str]:
+        """The last two parts of each submitted checkpoint, in order."""
+        return ["/".join(str(call["checkpoint"]).split("/")[-2:]) for call in self.calls()]
+
+    def started(self) -> str:
+        file = Path(f"{self._calls}.started")
+        return file.read_text() if file.exists() else ""
+
+
+def complete(file: str) -> str:
+    if re.fullmatch(r"step\d+", file):
+        return f"{file}/.metadata.json"
+    if re.fullmatch(r"step\d+-hf", file):
+        return f"{file}/config.json"
+    return file
+
+
+def experiment(run: str, cluster: str) -> Experiment:
+    words: tuple[str, ...] = (
+        "olmix/launch/train.py",
+        "train",
+        "-n",
+        run,
+        "-g",
+        GROUP,
+        "-u",
+        "KYLEL",
+    )
+    words += ("-c", cluster, "-w", str(cluster == WEKA))
+    created = datetime(2026, 3, 2, tzinfo=timezone.utc)
+    return Experiment(run, run, "kylel", "ai2/x", created, "succeeded", (Task(tuple(words)),))
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")  # one that ended and that nobody waited for yet is dead
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def steps(listed: str) -> dict[int, str]:
+    """Of a printed table, each variant's step."""
+    rows = re.findall(r"(?m)^(\d+) +\S+ +(.+?) +\S+$", listed)
+    return {int(number): step for number, step in rows}
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    need("aws")
+    with s3_server(tmp_path_factory.mktemp("s3"), "ai2-llm") as bucket:
+        yield bucket
+
+
+@pytest.fixture(scope="session")
+def gs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    need("gcloud")
+    with gs_server(tmp_path_factory.mktemp("gs"), "ai2-llm") as bucket:
+        yield bucket
+
+
+# --- which checkpoint -------------------------------------------------------------------
+
+# Files of each variant's directory, and the step that the script has to find.
+LAYOUT: Mapping[int, tuple[str, tuple[str, ...]]] = {
+    0: ("10", ("step9", "step10")),
+    1: ("10", ("step10", "step20/model_and_optim/.metadata", "step20/train/rank0.pt")),
+    2: ("none", ("step0",)),
+    3: ("10", ("step10", "step10-hf", "step30-hf")),
+    4: (
+        "3",
+        (
+            "step3",
+            "step5",
+            "stepfoo/.metadata.json",
+            "step7.metadata.json",
+            "nested/mix-58362402-0004/step7/.metadata.json",
+            "step1000-tmp/.metadata.json",
+            "step1000-unsharded/.metadata.json",
+            "step0040/.metadata.json",
+            "old step50/.metadata.json",
+            "step60/.metadata.json.tmp",
+        ),
+    ),
+    5: ("none", ()),
+    6: ("22100", ("step9999", "step22100")),
+    7: ("11", ("my notes.txt", "config.json", "step11")),
+    8: ("12", ("step12", "step13-hf/config.json")),
+}
+EXPECTED = {number: step for number, (step, _) in LAYOUT.items()}
+
+
+def fill(bucket: Bucket, folder: str) -> None:
+    for run, (_, files) in zip(names(9), LAYOUT.values(), strict=True):
+        plain = {"step5"}  # a file of that name
+        bucket.put(*(f"{folder}/{run}/{f if f in plain else complete(f)}" for f in files))
+
+
+@pytest.fixture(scope="session")
+def full_s3(s3: Bucket) -> Bucket:
+    fill(s3, USER_FOLDER)
+    return s3
+
+
+@pytest.fixture(scope="session")
+def full_gs(gs: Bucket) -> Bucket:
+    fill(gs, USER_FOLDER)
+    return gs
+
+
+@pytest.mark.parametrize("count", [9, 8], ids=["many", "few"])
+def test_a_mounted_folder_is_searched_for_the_latest_complete_checkpoint(
+    desk: Desk, count: int
+) -> None:
+    for run, (_, files) in zip(names(9), LAYOUT.values(), strict=True):
+        desk.save(run, *(file for file in files if file != "step5"))
+    desk.save(names(9)[4], "step5.txt")
+    desk.write(names(count))
+
+    listed = desk.run("--list")
+
+    assert steps(listed.stdout) == {n: EXPECTED[n] for n in range(count)}
+
+
+def test_s3_is_searched_for_the_latest_complete_checkpoint(desk: Desk, full_s3: Bucket) -> None:
+    desk.real("aws")
+    desk.write(names(9), clusters=[S3])
+
+    listed = desk.run("--list", **full_s3.environment)
+
+    assert (steps(listed.stdout), listed.returncode) == (EXPECTED, 1), listed.stderr
+
+
+def test_the_s3_directories_of_a_few_variants_are_searched_one_by_one(
+    desk: Desk, full_s3: Bucket
+) -> None:
+    desk.real("aws")
+    desk.write(names(9), clusters=[S3])
+
+    listed = desk.run("--list", "--only", "1,4,5", **full_s3.environment)
+
+    assert steps(listed.stdout) == {n: EXPECTED[n] for n in (1, 4, 5)}
+
+
+def test_weka_is_searched_through_aws_where_it_is_not_mounted(desk: Desk, full_s3: Bucket) -> None:
+    desk.real("aws")
+    desk.write(names(9), root=f"/weka/ai2-llm/{USER_FOLDER}")
+
+    listed = desk.run(
+        "--list",
+        **{
+            **full_s3.environment,
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+            "WEKA_ENDPOINT_URL": full_s3.url,
+            "WEKA_PROFILE": "weka",
+        },
+    )
+
+    assert (steps(listed.stdout), listed.returncode) == (EXPECTED, 1), listed.stderr
+
+
+def test_gs_is_searched_with_gcloud(desk: Desk, full_gs: Bucket) -> None:
+    desk.real("gcloud")
+    desk.write(names(9), clusters=[GS])
+
+    listed = desk.run("--list", **full_gs.environment)
+
+    assert (steps(listed.stdout), listed.returncode) == (EXPECTED, 1), listed.stderr
+
+
+def test_a_mixed_swarm_is_found_in_all_its_storages(
+    desk: Desk, full_s3: Bucket, full_gs: Bucket
+) -> None:
+    desk.real("aws")
+    desk.real("gcloud")
+    desk.save(names(3)[2], "step77")
+    desk.write(names(3), clusters=[S3, GS, WEKA])
+
+    listed = desk.run("--list", **full_s3.environment, **full_gs.environment)
+
+    assert [line.split()[3] for line in listed.stdout.splitlines()[1:]] == [
+        f"s3://ai2-llm/checkpoints/kylel/mix-{GROUP}-0000/step10",
+        f"gs://ai2-llm/checkpoints/kylel/mix-{GROUP}-0001/step10",
+        f"/weka/oe-training-default/ai2-llm/checkpoints/kylel/mix-{GROUP}-0002/step77",
+    ]
+
+
+def test_many_variants_that_share_no_name_are_all_found(desk: Desk) -> None:
+    runs = [f"mix-heavy-{word}" for word in "abcdefghijklmnopqrst"]
+    for run in runs:
+        desk.save(run, "step5")
+    desk.write(runs)
+
+    listed = desk.run("--list")
+
+    assert steps(listed.stdout) == dict.fromkeys(range(20), "5")
+
+
+def test_a_thousand_variants_are_found(desk: Desk) -> None:
+    for run in names(1000):
+        desk.save(run, "step9", "step10")
+    desk.write(names(1000))
+
+    listed = desk.run("--list")
+
+    assert steps(listed.stdout) == dict.fromkeys(range(1000), "10")
+
+
+def test_a_script_has_one_line_more_for_each_variant_more(desk: Desk) -> None:
+    desk.write(names(1))
+    length = len(desk.path.read_text().splitlines())
+
+    desk.write(names(1000))
+
+    assert len(desk.path.read_text().splitlines()) == length + 999
+
+
+@pytest.mark.parametrize("backend", ["hf", "vllm"])
+def test_converted_checkpoints_are_for_hf_and_vllm(desk: Desk, backend: str) -> None:
+    desk.save("mix-a", "step10", "step10-hf")
+    desk.write(["mix-a"], backend=backend)
+
+    desk.run()
+
+    assert desk.submitted() == ["mix-a/step10-hf"]
+
+
+def test_a_conversion_without_its_config_is_not_ready(desk: Desk) -> None:
+    desk.save("mix-a", "step10-hf/model.safetensors")
+    desk.write(["mix-a"], backend="hf")
+
+    done = desk.run()
+
+    assert "No complete checkpoint: variant 0" in done.stderr
+    assert desk.calls() == []
+
+
+def test_a_variant_whose_newest_step_is_not_converted_shows_how_to_convert_it(
+    desk: Desk,
+) -> None:
+    desk.save("mix-a", "step10", "step10-hf", "step20")
+    desk.write(["mix-a"], backend="hf")
+
+    done = desk.run()
+
+    assert (
+        "olmo-cookbook-eval convert /oe-training-default/ai2-llm/checkpoints/kylel/mix-a/step20"
+        " -t olmo-core-v2 --use-beaker" in done.stderr
+    )
+    assert (done.returncode, desk.calls()) == (1, [])
+
+
+def test_what_cannot_be_converted_in_place_is_to_be_copied_first(
+    desk: Desk, full_s3: Bucket
+) -> None:
+    desk.real("aws")
+    desk.write(names(1), clusters=[S3], backend="hf")
+
+    done = desk.run("--list", **full_s3.environment)
+
+    assert f"copy s3://ai2-llm/checkpoints/kylel/{names(1)[0]}/step10 to a folder" in done.stderr
+
+
+def test_vllm_leaves_the_masked_perplexity_tasks_to_hf(desk: Desk) -> None:
+    desk.save("mix-a", "step10-hf")
+    desk.write(["mix-a"], backend="vllm", tasks=(*TASKS, *MASKED))
+
+    desk.run()
+
+    assert [(call["model_backend"], call["tasks"]) for call in desk.calls()] == [
+        ("vllm", list(TASKS)),
+        ("hf", list(MASKED)),
+    ]
+
+
+# --- lookups that fail ------------------------------------------------------------------
+
+
+def test_an_empty_bucket_holds_no_checkpoint(desk: Desk, s3: Bucket) -> None:
+    desk.real("aws")
+    desk.write(names(1), root="s3://ai2-llm/nothing-here")
+
+    done = desk.run(**s3.environment)
+
+    assert "No complete checkpoint: variant 0" in done.stderr
+    assert "failed" not in done.stderr
+    assert (done.returncode, desk.calls()) == (1, [])
+
+
+def test_a_gs_folder_that_is_empty_holds_no_checkpoint(desk: Desk, gs: Bucket) -> None:
+    desk.real("gcloud")
+    desk.write(names(1), root="gs://ai2-llm/nothing-here")
+
+    done = desk.run(**gs.environment)
+
+    assert "No complete checkpoint: variant 0" in done.stderr
+    assert "failed" not in done.stderr
+
+
+def test_a_bucket_that_is_not_there_is_no_lack_of_checkpoints(desk: Desk, s3: Bucket) -> None:
+    desk.real("aws")
+    desk.write(names(9), root="s3://no-such-bucket/checkpoints")
+
+    done = desk.run(**s3.environment)
+
+    assert "NoSuchBucket" in done.stderr
+    assert "Could not be looked up: variant 0-8" in done.stderr
+    assert "No complete checkpoint" not in done.stderr
+    assert done.returncode == 1
+
+
+def test_a_gs_bucket_that_is_not_there_is_no_lack_of_checkpoints(desk: Desk, gs: Bucket) -> None:
+    desk.real("gcloud")
+    desk.write(names(9), root="gs://no-such-bucket/checkpoints")
+
+    done = desk.run(**gs.environment)
+
+    assert "gs://no-such-bucket not found: 404" in done.stderr
+    assert "Could not be looked up: variant 0-8" in done.stderr
+
+
+def test_a_denied_bucket_is_told_once_in_the_words_of_the_tool(desk: Desk) -> None:
+    desk.real("aws")
+    desk.write(names(2), clusters=[S3])
+
+    with denying_s3_server() as url:
+        done = desk.run(**aws_environment(desk.folder, url))
+
+    assert done.stderr.count("AccessDenied") == 1
+    assert "Could not be looked up: variant 0-1" in done.stderr
+    assert (done.returncode, desk.calls()) == (1, [])
+
+
+def test_a_lookup_that_fails_once_is_tried_again(desk: Desk, full_s3: Bucket) -> None:
+    desk.real("aws")
+    (desk.bin / "aws").rename(desk.bin / "real-aws")
+    desk.tool(
+        "aws",
+        'if [ -e "$HOME/failed" ]; then exec real-aws "$@"; fi\n'
+        'echo >"$HOME/failed"; echo "Read timeout" >&2; exit 255',
+    )
+    desk.write(names(9), clusters=[S3])
+
+    listed = desk.run("--list", **full_s3.environment)
+
+    assert (steps(listed.stdout), listed.returncode) == (EXPECTED, 1), listed.stderr
+    assert "Read timeout" not in listed.stderr
+
+
+def test_a_weka_bucket_that_is_not_mounted_is_no_lack_of_checkpoints(desk: Desk) -> None:
+    desk.mount.mkdir()
+    desk.write(names(2))
+
+    done = desk.run()
+
+    assert "oe-training-default" in done.stderr
+    assert "Could not be looked up: variant 0-1" in done.stderr
+
+
+def test_variants_of_a_storage_that_answers_are_submitted_though_another_fails(
+    desk: Desk,
+) -> None:
+    desk.real("aws")
+    desk.save("mix-b", "step5")
+    desk.write(["mix-a", "mix-b"], clusters=[S3, WEKA])
+
+    with denying_s3_server() as url:
+        done = desk.run(**aws_environment(desk.folder, url))
+
+    assert desk.submitted() == ["mix-b/step5"]
+    assert done.returncode == 1
+
+
+# --- programs that are not there --------------------------------------------------------
+
+
+def test_no_storage_tool_is_needed_for_a_mounted_folder(desk: Desk) -> None:
+    desk.save("mix-a", "step5")
+    desk.write(["mix-a"])
+
+    assert desk.run().returncode == 0
+
+
+def test_olmo_cookbook_is_asked_for_where_it_is_missing(desk: Desk) -> None:
+    (desk.bin / "olmo-cookbook-eval").unlink()
+    desk.save("mix-a", "step5")
+    desk.write(["mix-a"])
+
+    done = desk.run()
+
+    assert "olmo-cookbook-eval is not here" in done.stderr
+    assert done.returncode == 1
+
+
+def test_listing_needs_no_olmo_cookbook(desk: Desk) -> None:
+    (desk.bin / "olmo-cookbook-eval").unlink()
+    desk.save("mix-a", "step5")
+    desk.write(["mix-a"])
+
+    assert desk.run("--list").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("cluster", "message"),
+    [
+        (S3, "aws is not here; install it to read s3:// checkpoints"),
+        (GS, "neither gcloud nor gsutil is here"),
+        (WEKA, "set WEKA_ENDPOINT_URL and WEKA_PROFILE"),
+    ],
+)
+def test_the_storage_tool_that_is_missing_is_named(desk: Desk, cluster: str, message: str) -> None:
+    desk.write(names(1), clusters=[cluster])
+
+    done = desk.run()
+
+    assert message in done.stderr
+    assert (done.returncode, desk.calls()) == (1, [])
+
+
+def test_only_the_storage_of_the_chosen_variants_counts(desk: Desk) -> None:
+    desk.save("mix-b", "step5")
+    desk.write(["mix-a", "mix-b"], clusters=[S3, WEKA])
+
+    assert desk.run("--only", "1").returncode == 0
+
+
+# --- options ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(desk: Desk) -> Desk:
+    """Three variants, ready at step 5."""
+    for run in ("mix-a", "mix-b", "mix-c"):
+        desk.save(run, "step5")
+    desk.write(["mix-a", "mix-b", "mix-c"])
+    return desk
+
+
+def test_every_variant_is_submitted_once_with_all_its_tasks(three: Desk) -> None:
+    done = three.run()
+
+    root = "/weka/oe-training-default/ai2-llm/checkpoints/kylel"
+    assert three.calls() == [
+        {
+            "checkpoint": f"{root}/{run}/step5",
+            "dashboard": "olmix-58362402",
+            "cluster": "aus",
+            "model_backend": "olmo_core",
+            "tasks": list(TASKS),
+        }
+        for run in ("mix-a", "mix-b", "mix-c")
+    ]
+    assert done.returncode == 0
+
+
+def test_the_log_shows_each_command_and_how_to_read_the_results(three: Desk) -> None:
+    done = three.run("--only", "1")
+
+    assert done.stdout.splitlines() == [
+        "[1] mix-b, step 5",
+        "+ olmo-cookbook-eval evaluate /weka/oe-training-default/ai2-llm/checkpoints/kylel/mix-b/"
+        "step5 --dashboard olmix-58362402 --cluster aus --model-backend olmo_core"
+        " --tasks ... (2 tasks)",
+        "Launched 2 eval jobs for /weka/oe-training-default/ai2-llm/checkpoints/kylel/mix-b/step5",
+        "",
+        "Submitted: 1 of 1 variants, dashboard olmix-58362402",
+        "  variant 1",
+        "Results: s3://ai2-llm/evaluation/olmix-58362402/, and once they are in",
+        "  olmix fit fit -g 58362402 --dashboard olmix-58362402 --pull-from-dashboard",
+    ]
+
+
+def test_listing_submits_nothing(three: Desk) -> None:
+    done = three.run("--list")
+
+    assert done.stdout.splitlines()[1].split() == [
+        "0",
+        "mix-a",
+        "5",
+        "/weka/oe-training-default/ai2-llm/checkpoints/kylel/mix-a/step5",
+    ]
+    assert three.calls() == []
+
+
+@pytest.mark.parametrize("option", [["--only", "2,0-1,001"], ["--only=0-2"]])
+def test_only_takes_numbers_and_ranges(three: Desk, option: list[str]) -> None:
+    three.run(*option)
+
+    assert three.submitted() == ["mix-a/step5", "mix-b/step5", "mix-c/step5"]
+
+
+def test_only_chooses_variants(three: Desk) -> None:
+    three.run("--only", "0,2")
+
+    assert three.submitted() == ["mix-a/step5", "mix-c/step5"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--lists"],
+        ["-n"],
+        ["mix-a"],
+        ["--only", "3"],
+        ["--only", "0-3"],
+        ["--only", "2-1"],
+        ["--only", "0,"],
+        ["--only", "$(touch x)"],
+        ["--only", ""],
+        ["--only"],
+        ["--step", "five"],
+        ["--step", "0"],
+        ["--step", "-1"],
+        ["--step"],
+        ["--resume=yes"],
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_meant_is_refused_before_anything_runs(
+    three: Desk, options: list[str]
+) -> None:
+    done = three.run(*options)
+
+    assert re.fullmatch(r".*; try --help\n", done.stderr)
+    assert (done.returncode, done.stdout, three.started()) == (2, "", "")
+
+
+def test_help_needs_nothing_and_names_every_option(three: Desk) -> None:
+    done = three.run("--help", WEKA_MOUNT="/nowhere")
+
+    assert done.returncode == 0
+    for option in ("--list", "--dry-run", "--only", "--step", "--same-step", "--resume", "--help"):
+        assert f"  {option} " in done.stdout
+
+
+def test_a_step_that_was_asked_for_is_taken_though_it_is_not_the_latest(three: Desk) -> None:
+    three.save("mix-a", "step4")
+
+    three.run("--step", "4", "--only", "0")
+
+    assert three.submitted() == ["mix-a/step4"]
+
+
+def test_a_variant_without_the_step_that_was_asked_for_is_skipped_and_named(three: Desk) -> None:
+    three.save("mix-b", "step4")
+
+    done = three.run("--step=4")
+
+    assert "No complete checkpoint: variant 0, 2" in done.stderr
+    assert (done.returncode, three.submitted()) == (1, ["mix-b/step4"])
+
+
+def test_steps_unlike_most_are_told(three: Desk) -> None:
+    three.save("mix-b", "step12")
+
+    done = three.run("--list")
+
+    assert "3 of 3 variants have a checkpoint, most of them at step 5" in done.stderr
+    assert "At step 12, unlike most: variant 1" in done.stderr
+
+
+def test_nothing_is_submitted_where_steps_differ_and_must_not(three: Desk) -> None:
+    three.save("mix-b", "step12")
+
+    done = three.run("--same-step")
+
+    assert (done.returncode, three.calls()) == (1, [])
+
+
+def test_all_is_submitted_where_steps_do_not_differ_and_must_not(three: Desk) -> None:
+    done = three.run("--same-step")
+
+    assert (done.returncode, len(three.calls())) == (0, 3)
+
+
+def test_arguments_after_two_dashes_reach_olmo_cookbook_as_they_are(three: Desk) -> None:
+    three.run("--only", "0", "--", "--gantry-args", "a=b c", "--name-suffix=it's *", "-y", "urgent")
+
+    call = three.calls()[0]
+    assert (call["gantry_args"], call["name_suffix"], call["priority"]) == (
+        "a=b c",
+        "it's *",
+        "urgent",
+    )
+
+
+def test_arguments_of_the_script_itself_reach_olmo_cookbook_too(desk: Desk) -> None:
+    desk.save("mix-a", "step5")
+    desk.write(["mix-a"], extra=["--gantry-args", "a=b c"])
+
+    desk.run("--", "-p", "8")
+
+    assert [desk.calls()[0][key] for key in ("gantry_args", "partition_size")] == ["a=b c", "8"]
+
+
+@pytest.mark.parametrize("options", [["--dry-run"], ["--", "--dry-run"], ["--", "-r"]])
+def test_a_dry_run_is_passed_on_and_not_recorded(three: Desk, options: list[str]) -> None:
+    done = three.run(*options)
+    three.run("--resume")
+
+    assert [call.get("dry_run", False) for call in three.calls()] == [True] * 3 + [False] * 3
+    assert done.returncode == 0
+
+
+# --- failure, interruption, and going on ------------------------------------------------
+
+
+def test_a_failing_submission_does_not_stop_the_others(three: Desk) -> None:
+    done = three.run(COOKBOOK_FAIL="mix-a")
+
+    assert three.submitted() == ["mix-b/step5", "mix-c/step5"]
+    assert "Failed: variant 0" in done.stderr
+    assert "--resume" in done.stdout
+    assert done.returncode == 1
+
+
+def test_resume_submits_what_is_left(three: Desk) -> None:
+    three.run(COOKBOOK_FAIL="mix-b")
+
+    done = three.run("--resume")
+
+    assert three.submitted() == ["mix-a/step5", "mix-c/step5", "mix-b/step5"]
+    assert done.returncode == 0
+
+
+def test_resume_without_a_former_run_submits_all(three: Desk) -> None:
+    three.run("--resume")
+
+    assert len(three.calls()) == 3
+
+
+def test_without_resume_all_is_submitted_again_after_a_warning(three: Desk) -> None:
+    three.run()
+
+    done = three.run()
+
+    assert "--resume would skip" in done.stderr
+    assert len(three.calls()) == 6
+
+
+def test_resume_submits_a_later_step_and_warns_of_two_steps_on_a_dashboard(three: Desk) -> None:
+    three.run()
+    three.save("mix-b", "step6")
+
+    done = three.run("--resume")
+
+    assert three.submitted()[3:] == ["mix-b/step6"]
+    assert "Variant 1: another step is on dashboard olmix-58362402 already" in done.stderr
+
+
+def test_resume_repeats_only_the_half_that_failed_of_a_variant(desk: Desk) -> None:
+    desk.save("mix-a", "step5-hf")
+    desk.write(["mix-a"], backend="vllm", tasks=(*TASKS, *MASKED))
+    desk.tool(
+        "olmo-cookbook-eval",
+        f'case "$*" in *masked_ppl*) exit 1 ;; esac; exec "{sys.executable}" "{STUB}" "$@"',
+    )
+    desk.run()
+    desk.tool("olmo-cookbook-eval", f'exec "{sys.executable}" "{STUB}" "$@"')
+
+    desk.run("--resume")
+
+    assert [call["model_backend"] for call in desk.calls()] == ["vllm", "hf"]
+
+
+@pytest.mark.parametrize("option", [["-d", "other"], ["--dashboard=other"]])
+def test_resume_tells_dashboards_apart(three: Desk, option: list[str]) -> None:
+    three.run("--", *option)
+
+    three.run("--resume")
+
+    assert [call["dashboard"] for call in three.calls()] == ["other"] * 3 + ["olmix-58362402"] * 3
+
+
+def test_resume_tells_task_lists_apart(three: Desk) -> None:
+    three.run()
+    three.write(["mix-a", "mix-b", "mix-c"], tasks=["lambada"])
+
+    three.run("--resume")
+
+    assert len(three.calls()) == 6
+
+
+def test_a_killed_script_goes_on_without_loss_or_repetition(three: Desk) -> None:
+    process = three.start(COOKBOOK_SLOW="mix-b")
+    until(lambda: "mix-b" in three.started())
+    process.kill()
+    process.communicate(timeout=LONG)
+    until(lambda: three.record.read_text().count("\n") == 2)
+
+    three.run("--resume")
+
+    assert three.submitted() == ["mix-a/step5", "mix-b/step5", "mix-c/step5"]
+
+
+def test_a_record_cut_short_costs_no_other_line(three: Desk) -> None:
+    three.run("--only", "0,1")
+    three.record.write_text(three.record.read_text()[:-5])
+    three.run("--resume")
+
+    three.run("--resume")
+
+    assert three.submitted() == ["mix-a/step5", "mix-b/step5", "mix-b/step5", "mix-c/step5"]
+
+
+def test_nothing_is_submitted_that_could_not_be_recorded(three: Desk) -> None:
+    three.record.mkdir()
+
+    done = three.run()
+
+    assert "cannot record" in done.stderr
+    assert (done.returncode, three.calls()) == (1, [])
+
+
+def test_a_checkpoint_that_vanishes_midway_is_told_and_the_others_are_submitted(
+    three: Desk,
+) -> None:
+    process = three.start(COOKBOOK_SLOW="mix-a")
+    until(lambda: "mix-a" in three.started())
+    shutil.rmtree(three.mount / "oe-training-default" / "ai2-llm" / USER_FOLDER / "mix-b" / "step5")
+
+    output, _ = process.communicate(timeout=LONG)
+
+    assert "mix-b/step5 is not there any more" in output
+    assert three.submitted() == ["mix-a/step5", "mix-c/step5"]
+    assert process.returncode == 1
+
+
+def test_lines_that_are_added_to_a_running_script_are_not_run(three: Desk) -> None:
+    process = three.start(COOKBOOK_SLOW="mix-a")
+    until(lambda: "mix-a" in three.started())
+    with three.path.open("a") as script:
+        script.write('main "$@"\n' * 100)
+
+    process.communicate(timeout=LONG)
+
+    assert len(three.calls()) == 3
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+def test_an_interrupt_leaves_no_child_and_says_how_to_go_on(
+    three: Desk, sent: signal.Signals, status: int
+) -> None:
+    process = three.start(COOKBOOK_HANG="mix-b")
+    until(lambda: "sleep" in three.started())
+
+    process.send_signal(sent)
+    output, _ = process.communicate(timeout=10)
+
+    assert process.returncode == status
+    assert "Submitted: 1 of 3 variants" in output
+    assert f"bash {three.path} --resume" in output
+    assert [line for line in three.started().splitlines() if is_alive(line.split()[0])] == []
+
+
+def test_an_interrupt_while_looking_up_leaves_no_child(desk: Desk) -> None:
+    desk.real("aws")
+    desk.write(names(2), clusters=[S3])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        process = desk.start("--list", **aws_environment(desk.folder, url))
+        server.settimeout(LONG)
+        connections = [server.accept()[0] for _ in range(2)]
+
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+
+        for connection in connections:
+            connection.settimeout(LONG)
+            while connection.recv(4096):
+                pass
+    assert process.returncode == 130
+    assert not list(desk.folder.glob("tmp.*"))
+
+
+def test_ctrl_c_at_a_terminal_stops_the_script(three: Desk) -> None:
+    status, output = three.run_at_terminal(typed=b"\x03", wait_for="sleep", COOKBOOK_HANG="mix-a")
+
+    assert status == 130
+    assert "Submitted: 0 of 3 variants" in output
+
+
+def test_a_question_at_the_terminal_is_a_failure_and_no_hang(three: Desk) -> None:
+    status, output = three.run_at_terminal(COOKBOOK_ASK="mix-b")
+
+    assert "It wants to ask something at the terminal" in output
+    assert three.submitted() == ["mix-a/step5", "mix-c/step5"]
+    assert status == 1
+
+
+# --- how it looks -----------------------------------------------------------------------
+
+
+def test_a_terminal_shows_warnings_in_colour(three: Desk) -> None:
+    _, output = three.run_at_terminal("--step", "9", TERM="xterm")
+
+    assert "\033[31m" in output
+
+
+def test_a_terminal_shows_no_colour_where_none_is_wanted(three: Desk) -> None:
+    _, output = three.run_at_terminal("--step", "9", TERM="xterm", NO_COLOR="1")
+
+    assert "\033" not in output
+
+
+def test_a_file_gets_no_colour(three: Desk) -> None:
+    assert "\033" not in three.run("--step", "9").stderr
+
+
+# --- other shells and userlands ---------------------------------------------------------
+
+
+def tell_a_story(desk: Desk, **environment: str) -> tuple[dict[int, str], str, list[str]]:
+    """Use the whole script: many variants, a listing, a failure, and a resumption."""
+    for number, run in enumerate(names(10)):
+        desk.save(run, "step9", "step10" if number != 4 else "step8")
+    desk.write(names(10), extra=["-p", "8"])
+    listed = desk.run("--list", **environment)
+    desk.run("--only", "0,4-5", COOKBOOK_FAIL="0005", **environment)
+    desk.run("--only", "4-6", "--resume", **environment)
+    return steps(listed.stdout), listed.stderr, [run[-10:] for run in desk.submitted()]
+
+
+STORY = (
+    {number: "9" if number == 4 else "10" for number in range(10)},
+    "10 of 10 variants have a checkpoint, most of them at step 10\n"
+    "At step 9, unlike most: variant 4\n",
+    ["000/step10", "0004/step9", "005/step10", "006/step10"],
+)
+
+
+@pytest.mark.parametrize("awk", ["mawk", "gawk", "original-awk", "busybox", "awk"])
+def test_every_awk_will_do(desk: Desk, awk: str) -> None:
+    path = shutil.which(awk)
+    if path is None:
+        pytest.skip(f"{awk} is not installed")
+    desk.link("awk", path)
+
+    assert tell_a_story(desk) == STORY
+
+
+def test_busybox_will_do_for_all_programs(desk: Desk) -> None:
+    path = shutil.which("busybox")
+    if path is None:
+        pytest.skip("busybox is not installed")
+    for program in USERLAND:
+        desk.link(program, path)
+
+    assert tell_a_story(desk) == STORY
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"POSIXLY_CORRECT": "1"}, {"BASH_COMPAT": "3.2"}, {"LC_ALL": "C"}, {"BASHOPTS": "nullglob"}],
+    ids="".join,
+)
+def test_an_unusual_environment_will_do(desk: Desk, environment: dict[str, str]) -> None:
+    assert tell_a_story(desk, **environment) == STORY
+
+
+# What bash 3.2 does not have, or what only some userlands have.
+FORBIDDEN = {
+    "mapfile": r"\b(mapfile|readarray)\b",
+    "associative array": r"\b(declare|local|typeset) -\w*A",
+    "reference": r"\b(declare|local|typeset) -\w*n",
+    "case of letters": r"\$\{\w+(\[[^]]*\])?(\^|,)",
+    "transformation": r"\$\{[^}]*@[QEPAKaULuk]\}",
+    "|& or &>>": r"\|&|&>>",
+    "wait -n": r"\bwait -n\b",
+    "index from the end": r"\[-\d+\]",
+    "negative length": r"\$\{\w+:[^}]*: *-\d",
+    "new variable": r"\b(BASHPID|EPOCHSECONDS|EPOCHREALTIME|SRANDOM|BASH_ARGV0)\b",
+    "time in printf": r"%\([^)]*\)T|printf -v \w+\[",
+    "coproc": r"\bcoproc\b",
+    "falling through": r";;?&",
+    "test of a variable": r"\[\[? -[vR] ",
+    "escape of a character": r"\$'[^']*\\[uU]",
+    "process substitution": r"[<>]\(",
+    "fd of bash": r"exec \{\w+\}|\{\w+\}[<>]",
+    "globstar": r"\bshopt\b.*\b(globstar|lastpipe)\b",
+    "empty array": r"(?<!\+)\"\$\{EXTRA_ARGS\[[@*]\]\}\"",
+    "GNU grep": r"\bgrep\b[^|]* -\w*[Po]\w*\b",
+    "GNU sed": r"\bsed\b[^|]* -(i|r)",
+    "GNU sort": r"\bsort\b[^|]* -\w*[Vhz]",
+    "options that differ": r"(?<!-)\b(find|date|stat|readlink|realpath|xargs|tac|timeout|seq)\b",
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+def test_the_script_keeps_to_what_bash_3_2_and_every_userland_have(what: str) -> None:
+    code = re.sub(r"(?m)(^|\s)#.*$|^ *cat <<EOF(.|\n)*?^EOF$", "", TEMPLATE.read_text())
+
+    assert re.findall(f".*(?:{FORBIDDEN[what]}).*", code) == []
+
+
+# --- bash's own opinion, and shellcheck's -----------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["olmo_core", "hf", "vllm"])
+@pytest.mark.parametrize("count", [1, 1000])
+def test_scripts_are_clean(desk: Desk, backend: str, count: int) -> None:
+    desk.write(
+        names(count),
+        clusters=[WEKA, S3, GS],
+        backend=backend,
+        tasks=(*TASKS, *MASKED),
+        extra=["--gantry-args", "it's=$HOME `x`"],
+    )
+
+    for check in ([BASH, "-n"], [need("shellcheck")]):
+        done = subprocess.run([*check, str(desk.path)], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
+
+
+def test_the_template_is_clean() -> None:
+    done = subprocess.run(
+        [need("shellcheck"), str(TEMPLATE)], capture_output=True, text=True, check=False
+    )
+
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+# --- the stand-in -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "",
+        "a b",
+        "a --task x",
+        "a -v vLLM",
+        "a -y URGENT",
+        "a -n two",
+        "a -d",
+        "a --dry-run=yes",
+        "a -- -r",
+        "a --vllm-memory-utilization 1.5",
+    ],
+)
+def test_the_stand_in_refuses_what_olmo_cookbook_refuses(desk: Desk, arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, str(STUB), "evaluate", *arguments.split()],
+        env=desk.environment,
+        capture_output=True,
+        check=False,
+    )
+
+    assert (done.returncode, desk.calls()) == (2, [])
+
+
+@pytest.mark.parametrize("arguments", ["a -n2 -rg -vhf", "-t x a --tasks=y", "-- a"])
+def test_the_stand_in_takes_what_olmo_cookbook_takes(desk: Desk, arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, str(STUB), "evaluate", *arguments.split()],
+        env=desk.environment,
+        capture_output=True,
+        check=True,
+    )
+
+    assert [call["checkpoint"] for call in desk.calls()] == ["a"]
