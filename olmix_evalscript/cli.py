@@ -339,13 +339,14 @@ def generate(
 def _each(group_ids: Sequence[str], one: Callable[[str], int], console: Console) -> int:
     """Do one after another, and go on after a failure."""
     statuses = []
-    for number, group_id in enumerate(group_ids, 1):
-        console.note(f"[{number}/{len(group_ids)}] {group_id}")
-        try:
-            statuses.append(one(group_id))
-        except EvalScriptError as error:
-            console.error(error)
-            statuses.append(EXIT_FAILED)
+    with console.bar(len(group_ids)) as bar:
+        for group_id in group_ids:
+            try:
+                statuses.append(one(group_id))
+            except EvalScriptError as error:
+                console.error(error)
+                statuses.append(EXIT_FAILED)
+            bar.step()
     failed = [id for id, status in zip(group_ids, statuses, strict=True) if status == EXIT_FAILED]
     console.note(
         f"{len(group_ids) - len(failed)} of {len(group_ids)} groups done"

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import typer
@@ -21,12 +21,21 @@ FIRST_LINE = 1.0  # seconds until progress is told where no line can move
 NEXT_LINE = 10.0  # seconds between two such lines
 
 
+@dataclass(frozen=True)
+class Bar:
+    """Progress that can be seen."""
+
+    status: Callable[[str], None]  # what is being done
+    step: Callable[[], None]  # one of the steps is over
+
+
 @dataclass
 class Console:
     """Data goes to stdout, all else to stderr."""
 
     verbose: bool = False
     quiet: bool = False
+    _bar: Bar | None = field(default=None, init=False)
 
     def data(self, text: str) -> None:
         """Print what was asked for, as it is."""
@@ -79,19 +88,33 @@ class Console:
         print(f"{prefix}{_printable(text)}", file=sys.stderr)
 
     @contextmanager
-    def report(self) -> Iterator[Report]:
-        """Show progress meanwhile: a moving line on a terminal, now and then a line elsewhere."""
-        detail = self.note if self.verbose else _ignore
-        if self.quiet:
-            yield Report(status=_ignore, detail=detail)
-        elif self.verbose or not sys.stderr.isatty():
-            yield Report(status=self._now_and_then(), detail=detail)
+    def bar(self, total: int | None = None) -> Iterator[Bar]:
+        """Show a moving bar meanwhile, on a terminal; a bar within another is the other.
+
+        Args:
+            total: How many steps there are; None where nobody knows.
+        """
+        if self._bar is not None:
+            yield self._bar
+        elif self.quiet or self.verbose or not sys.stderr.isatty():
+            yield Bar(_ignore if self.quiet else self._now_and_then(), _nothing)
         else:
             with _progress() as progress:
-                task = progress.add_task("Asking Beaker", total=None)
-                yield Report(
-                    status=lambda text: progress.update(task, description=text), detail=detail
+                task = progress.add_task("Asking Beaker", total=total)
+                self._bar = Bar(
+                    status=lambda text: progress.update(task, description=text),
+                    step=lambda: progress.advance(task),
                 )
+                try:
+                    yield self._bar
+                finally:
+                    self._bar = None
+
+    @contextmanager
+    def report(self) -> Iterator[Report]:
+        """Show what a slow step does meanwhile."""
+        with self.bar() as bar:
+            yield Report(status=bar.status, detail=self.note if self.verbose else _ignore)
 
     def _now_and_then(self) -> Callable[[str], None]:
         next_line = time.monotonic() + FIRST_LINE
@@ -109,6 +132,10 @@ def _ignore(text: str) -> None:
     """Tell nothing."""
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 def _printable(text: str) -> str:
     """Text with a question mark for whatever could move the cursor or break the line."""
     return "".join(c if c.isprintable() else "?" for c in text)
@@ -124,4 +151,5 @@ def _progress() -> Progress:
         TimeElapsedColumn(),
         console=RichConsole(stderr=True),
         transient=True,
+        redirect_stdout=False,
     )

@@ -278,11 +278,12 @@ def test_ten_thousand_matches_are_read(run: Run, beaker_of: Serve) -> None:
     assert "8 variants of verify-tokens-140m; left out: 9992 that train nothing" in result.stderr
 
 
+@pytest.mark.parametrize("method", ["ListWorkloads", "ListGroups", "GetExperimentYamlSpec"])
 def test_an_interrupt_ends_it_within_a_second(
-    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path, method: str
 ) -> None:
     beaker = beaker_of(FakeBeaker(variants(60), lists_commands=False))
-    beaker.hooks["GetExperimentYamlSpec"] = lambda request: beaker.closing.wait(30) and None
+    beaker.hooks[method] = lambda request: beaker.closing.wait(30) and None
     process = subprocess.Popen(
         ["olmix-evalscript", "generate", "58362402"],
         cwd=tmp_path,
@@ -291,7 +292,7 @@ def test_an_interrupt_ends_it_within_a_second(
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not beaker.calls["GetExperimentYamlSpec"]:
+    while not beaker.calls[method]:
         time.sleep(0.05)
 
     process.send_signal(signal.SIGINT)
@@ -299,6 +300,22 @@ def test_an_interrupt_ends_it_within_a_second(
 
     assert process.returncode == 130
     assert "Traceback" not in errors
+
+
+def test_an_interrupt_ends_the_wait_for_a_server_that_is_away(
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(1)))
+    beaker.hooks["ListWorkloads"] = refusing(Code.UNAVAILABLE)
+    process = subprocess.Popen(
+        ["olmix-evalscript", "generate", "58362402"], cwd=tmp_path, env=environment
+    )
+    while beaker.calls["ListWorkloads"] < 4:
+        time.sleep(0.05)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(timeout=1) == 130
 
 
 def test_the_token_goes_to_the_rpc_address_alone(run: Run, beaker_of: Serve) -> None:

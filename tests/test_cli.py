@@ -451,6 +451,20 @@ def test_a_slow_search_tells_a_line_elsewhere(run: Run, beaker_of: Serve) -> Non
     )
 
 
+def test_several_groups_share_one_bar_on_a_terminal(
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
+) -> None:
+    swarms = [*variants(2), *variants(2, "6cf425be")]
+    beaker_of(FakeBeaker(swarms, lists_commands=False, latency=0.2))
+
+    shown = on_a_terminal(
+        ["generate", "58362402", "6cf425be"], tmp_path, {**environment, "TERM": "xterm"}
+    )
+
+    assert "2 of 2 groups done" in shown
+    assert "olmix-6cf425be.sh" in shown
+
+
 def test_colour_is_for_terminals_that_want_it(environment: dict[str, str], tmp_path: Path) -> None:
     arguments = ["generate", "0", "--snapshot", DEMO]
 
