@@ -20,7 +20,15 @@ import pytest
 
 from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.swarm import Experiment, Task, build_swarm
-from tests.storage import Bucket, aws_environment, denying_s3_server, gs_server, need, s3_server
+from tests.storage import (
+    Bucket,
+    aws_environment,
+    denying_s3_server,
+    gs_server,
+    gsutil_server,
+    need,
+    s3_server,
+)
 
 GROUP = "58362402"
 TASKS = ("arc_easy:rc::olmes:full", "lambada")
@@ -339,6 +347,19 @@ def test_gs_is_searched_with_gcloud(desk: Desk, full_gs: Bucket) -> None:
     listed = desk.run("--list", **full_gs.environment)
 
     assert (steps(listed.stdout), listed.returncode) == (EXPECTED, 1), listed.stderr
+
+
+def test_gs_is_searched_with_gsutil_where_there_is_no_gcloud(desk: Desk) -> None:
+    desk.real("gsutil")
+    desk.write(names(9), clusters=[GS])
+
+    with gsutil_server(
+        desk.folder, "ai2-llm", lambda bucket: fill(bucket, USER_FOLDER)
+    ) as environment:
+        listed = desk.run("--list", **environment)
+
+    assert (steps(listed.stdout), listed.returncode) == (EXPECTED, 1), listed.stderr
+    assert "undefined" not in listed.stderr
 
 
 def test_a_mixed_swarm_is_found_in_all_its_storages(

@@ -244,7 +244,7 @@ list_s3() { # what to put before the bucket, bucket/prefix, options for aws
 }
 
 list_gs() {
-  if has gcloud; then gcloud storage ls "$1**"; else gsutil ls "$1**"; fi
+  if has gcloud; then gcloud storage ls "$1*/**"; else gsutil ls "$1*/**"; fi
 }
 
 list_folder() { # bucket/prefix
