@@ -16,7 +16,16 @@ from beaker import beaker_pb2 as pb2
 
 from olmix_evalscript.beaker import parse_spec
 from tests.conftest import Run
-from tests.fake_beaker import TOKEN, FakeBeaker, FakeWorkload, Refuse, evaluations, spec, variants
+from tests.fake_beaker import (
+    TOKEN,
+    FakeBeaker,
+    FakeWorkload,
+    Refuse,
+    evaluations,
+    spec,
+    trainer_arguments,
+    variants,
+)
 
 Serve = Callable[[FakeBeaker], FakeBeaker]
 Code = grpc.StatusCode
@@ -364,3 +373,60 @@ def test_a_spec_keeps_its_words_as_they_are_written() -> None:
     (task,) = parse_spec(spec(["--seed", "042", "-w True"]))
 
     assert task.words[-3:] == ("--seed", "042", "-w True")
+
+
+def test_an_unknown_author_is_named(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(1)))
+
+    result = run("generate", "58362402", "--author", "nobody")
+
+    assert result.returncode == 1
+    assert "no Beaker user nobody" in result.stderr
+
+
+def test_a_token_that_is_no_token_is_not_sent(run: Run, beaker_of: Serve) -> None:
+    beaker = beaker_of(FakeBeaker(variants(1)))
+
+    result = run("generate", "58362402", BEAKER_TOKEN="t\u00f6ken\nx")
+
+    assert result.returncode == 1
+    assert "Beaker refused the token" in result.stderr
+    assert sum(beaker.calls.values()) == 0
+
+
+def hand_named() -> FakeWorkload:
+    arguments = trainer_arguments("mix-heavy", "58362402")
+    return FakeWorkload("mix-heavy", spec(arguments, groups=["ai2/58362402"]))
+
+
+def test_a_deleted_member_of_a_group_is_passed_over(run: Run, beaker_of: Serve) -> None:
+    beaker = beaker_of(FakeBeaker([hand_named(), *variants(2)]))
+    beaker.hooks["GetWorkload"] = refusing(Code.NOT_FOUND)
+
+    result = run("generate", "58362402")
+
+    assert "2 variants" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "options", [["--since", "2026-06-01"], ["--author", "mayeec"], ["-w", "ai2/olmix"]]
+)
+def test_a_member_of_a_group_is_held_to_the_same_choice(
+    run: Run, beaker_of: Serve, options: list[str]
+) -> None:
+    other = FakeWorkload("other", author="mayeec", workspace="ai2/olmix")
+    beaker_of(FakeBeaker([hand_named(), other]))
+
+    result = run("generate", "58362402", *options)
+
+    assert result.returncode == 1
+    assert "nothing on Beaker carries the ID" in result.stderr
+
+
+def test_names_that_beaker_does_not_tell_are_left_as_ids(run: Run, beaker_of: Serve) -> None:
+    beaker = beaker_of(FakeBeaker(variants(1)))
+    beaker.hooks["GetUser"] = beaker.hooks["GetWorkspace"] = refusing(Code.PERMISSION_DENIED)
+
+    result = run("show", "58362402", "--json")
+
+    assert '"workspace": "id-of-ai2/oe-data"' in result.stdout
