@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from bench.bench_script import steps_at_once
 from bench.measure import in_turn, peak_memory, verdict
 from tests.fake_beaker import FakeBeaker, evaluations, variants
 
@@ -67,18 +68,17 @@ def start_up() -> bool:
     }
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
     took = in_turn(commands, environment, HERE, times=15)
-    return all(
-        [
-            verdict(
-                f"(c) --{name} against gantry --help",
-                took[name] / took["gantry"],
-                0.5,
-                at_least=False,
-                detail=f"{took[name]:.3f} s against {took['gantry']:.3f} s",
-            )
-            for name in ("help", "version")
-        ]
-    )
+    verdicts = [
+        verdict(
+            f"(c) --{name} against gantry --help",
+            took[name] / took["gantry"],
+            0.5,
+            at_least=False,
+            detail=f"{took[name]:.3f} s against {took['gantry']:.3f} s",
+        )
+        for name in ("help", "version")
+    ]
+    return all(verdicts)
 
 
 def a_large_snapshot() -> bool:
@@ -109,8 +109,6 @@ def memory_of_a_long_list() -> bool:
 
 def main() -> int:
     """The exit status: 0 if every bound holds."""
-    from bench.bench_script import steps_at_once
-
     measurements = (
         specs_at_once,
         listing_alone,
@@ -119,7 +117,8 @@ def main() -> int:
         memory_of_a_long_list,
         steps_at_once,
     )
-    return 0 if all([measurement() for measurement in measurements]) else 1
+    verdicts = [measurement() for measurement in measurements]
+    return 0 if all(verdicts) else 1
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 Command = Sequence[str]
@@ -27,7 +27,7 @@ def seconds(command: Command, environment: dict[str, str], cwd: Path) -> float:
 
 
 def in_turn(
-    commands: dict[str, Command], environment: dict[str, str], cwd: Path, times: int
+    commands: Mapping[str, Command], environment: dict[str, str], cwd: Path, times: int
 ) -> dict[str, float]:
     """The median seconds of each command, run one after the other so that noise hits all alike."""
     taken: dict[str, list[float]] = {name: [] for name in commands}

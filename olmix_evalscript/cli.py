@@ -292,9 +292,8 @@ def generate(
     What stands after -- goes to olmo-cookbook-eval as it is.
     """
     from olmix_evalscript import config as configs
-    from olmix_evalscript.checkpoints import check_root
     from olmix_evalscript.library import script_path
-    from olmix_evalscript.script import Evaluation, check_evaluation
+    from olmix_evalscript.script import Evaluation, check_evaluation, check_root
     from olmix_evalscript.swarm import check_group_id
 
     console = _console(context, verbose, quiet)
@@ -413,8 +412,8 @@ def show(
     quiet: options.Quiet = False,
 ) -> None:
     """Show a swarm's variants and where their checkpoints should be."""
-    from olmix_evalscript.checkpoints import check_root
     from olmix_evalscript.overview import swarm_data
+    from olmix_evalscript.script import check_root
     from olmix_evalscript.swarm import check_group_id
 
     console = _console(context, verbose, quiet)

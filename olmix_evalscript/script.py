@@ -34,6 +34,27 @@ class Evaluation:
     extra_arguments: tuple[str, ...] = ()  # for olmo-cookbook-eval, as they are
 
 
+#: Where the script finds checkpoints and olmo-cookbook-eval reads them: ``list_files`` in the
+#: template has a way for each.
+STORAGES = ("s3://", "gs://", "/weka/")
+
+
+def check_root(root: str) -> str:
+    """Return a folder of run directories, without a slash at its end, if the script can read it.
+
+    Raises:
+        InvalidInputError: If it is on none of STORAGES.
+    """
+    root = root.rstrip("/")
+    storages, name = "|".join(STORAGES), "[A-Za-z0-9._][A-Za-z0-9._-]*"
+    if ".." in root or not re.fullmatch(f"({storages}){name}(/{name})*", root):
+        raise InvalidInputError(
+            f"{root!a} is no folder of checkpoints; expected one below a bucket of "
+            f"{', '.join(STORAGES)}"
+        )
+    return root
+
+
 def check_evaluation(evaluation: Evaluation) -> Evaluation:
     """Return what was asked for if it can be meant, without repeated tasks.
 
@@ -114,7 +135,9 @@ def _array(name: str, values: Sequence[str]) -> list[str]:
 
 def _roots(swarm: Swarm) -> dict[str, str]:
     """Each directory that holds run directories, to the shell variable that stands for it."""
-    roots = dict.fromkeys(variant.checkpoint_dir.rpartition("/")[0] for variant in swarm.ready)
+    roots = dict.fromkeys(
+        check_root(variant.checkpoint_dir.rpartition("/")[0]) for variant in swarm.ready
+    )
     if len(roots) == 1:
         return dict.fromkeys(roots, "ROOT")
     return {root: f"ROOT_{number}" for number, root in enumerate(roots, 1)}

@@ -16,38 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from olmix_evalscript.errors import TrainerCommandError
-
-#: The scripts that train, by the end of their path.
-#: Sources: ``mk_instance_cmd`` in olmix's launch/beaker.py and in regmixer's utils.py.
-TRAINER_SCRIPTS = {
-    "olmix/launch/train.py": "olmix",
-    "regmixer/train.py": "regmixer",
-}
-
-#: Every option of both trainers (olmix/launch/train.py, src/regmixer/train.py), short to long.
-#: All must be known, also those of no interest here: the ``n`` in ``-y pretrain`` is no ``-n``.
-VALUE_OPTIONS = {
-    "n": "run-name",
-    "g": "group-id",
-    "S": "seed",
-    "c": "cluster",
-    "u": "beaker-user",
-    "d": "dtype",
-    "T": "tokenizer",
-    "m": "model-identifier",
-    "w": "weka",
-    "C": "checkpoint-path",
-    "y": "train-type",
-    "b": "device-batch-size",
-    "B": "global-batch-size",
-    "s": "source",
-    "x": "chinchilla-multiple",
-    "e": "eval-task",
-    "E": "eval-interval",
-    "t": "max-tokens",
-    "l": "sequence-length",
-}
-FLAG_OPTIONS = ("no-eval",)
+from olmix_evalscript.trainers import TRAINERS, Trainer
 
 #: What click takes for true and for false (``click.BOOL``).
 BOOLEANS = {
@@ -55,7 +24,14 @@ BOOLEANS = {
     **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
 }
 
-_RUNS = re.compile(r"(olmix[/.]launch|regmixer)[/.]train(\.py)?['\"]?\s+train\s")
+#: A trainer's script or module in a shell's text, with the subcommand behind it.
+_RUNS = re.compile(
+    "|".join(
+        re.escape(trainer.script.removesuffix(".py")).replace("/", "[/.]")
+        + r"(\.py)?['\"]?\s+train\s"
+        for trainer in TRAINERS.values()
+    )
+)
 _SHELL_OPERATORS = ";&|<>()\n"
 #: Programs that run the script named after them. Anything else in front of a trainer's script
 #: (``cat``, ``grep``, ``echo``) is not known to train.
@@ -68,7 +44,7 @@ _RUNNERS = re.compile(
 class TrainerRun:
     """One training run, as its command line tells it."""
 
-    trainer: str  # "olmix" or "regmixer"
+    trainer: str  # one of TRAINERS
     run_name: str
     group_id: str
     cluster: str | None  # as written after -c, such as "ai2/jupiter-cirrascale-2"
@@ -121,7 +97,7 @@ def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
     place = _locate(trainer or ())
     if trainer is None or place is None:
         return None
-    options = _options(trainer[place.arguments :])
+    options = _options(place.trainer, trainer[place.arguments :])
     run_name, group_id = options.get("run-name", ""), options.get("group-id", "")
     if not run_name or not group_id:
         missing = "run name (-n)" if not run_name else "group ID (-g)"
@@ -134,7 +110,7 @@ def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
         raise TrainerCommandError(f"its option -w is {options['weka']!a}, neither True nor False")
     user = options.get("beaker-user")
     return TrainerRun(
-        trainer=place.trainer,
+        trainer=place.trainer.name,
         run_name=run_name,
         group_id=group_id,
         cluster=options.get("cluster") or None,
@@ -143,10 +119,10 @@ def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
     )
 
 
-def _options(arguments: Sequence[str]) -> dict[str, str]:
+def _options(trainer: Trainer, arguments: Sequence[str]) -> dict[str, str]:
     """Long option name to its value, stripped as the trainers do; a repeated one's last value."""
-    short = "".join(f"{letter}:" for letter in VALUE_OPTIONS)
-    long = [f"{name}=" for name in VALUE_OPTIONS.values()] + list(FLAG_OPTIONS)
+    short = "".join(f"{letter}:" for letter in trainer.options)
+    long = [*(f"{name}=" for name in trainer.options.values()), *trainer.flags]
     options: dict[str, str] = {}
     rest = list(arguments)
     while rest:
@@ -157,12 +133,13 @@ def _options(arguments: Sequence[str]) -> dict[str, str]:
         if rest and rest.pop(0) != "":  # early 2025's regmixer passed "" for no -C
             raise TrainerCommandError("its trainer command has a stray argument")
         for name, value in pairs:
-            options[VALUE_OPTIONS.get(name.lstrip("-"), name.lstrip("-"))] = value.strip()
+            bare = name.lstrip("-")
+            options[trainer.options.get(bare, bare)] = value.strip()
     return options
 
 
 class _Place(NamedTuple):
-    trainer: str
+    trainer: Trainer
     start: int  # index of the script, or of the -m before a module
     arguments: int  # index of the first word after the subcommand
 
@@ -173,8 +150,8 @@ def _locate(words: Sequence[str]) -> _Place | None:
             continue
         is_module = index > 0 and words[index - 1] == "-m"
         script = f"{word.replace('.', '/')}.py" if is_module else word
-        for path, trainer in TRAINER_SCRIPTS.items():
-            if script == path or script.endswith(f"/{path}"):
+        for trainer in TRAINERS.values():
+            if f"/{script}".endswith(f"/{trainer.script}"):
                 return _Place(trainer, start=index - is_module, arguments=index + 2)
     return None
 

@@ -55,7 +55,8 @@ def test_the_wheel_has_nothing_but_the_package(distributions: Path) -> None:
 def test_the_sdist_has_what_the_tests_need(distributions: Path) -> None:
     (sdist,) = distributions.glob("*.tar.gz")
 
-    names = {name.partition("/")[2] for name in tarfile.open(sdist).getnames()}
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
 
     assert {f"olmix_evalscript/{name}" for name in DATA} <= names
     assert {"tests/fake_beaker.py", "fixtures/58362402.yaml", "LICENSE", "README.md"} <= names

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmix_evalscript.errors import InvalidInputError, SwarmError
-from olmix_evalscript.script import Evaluation, render, without_date
+from olmix_evalscript.script import Evaluation, check_root, render, without_date
 from olmix_evalscript.swarm import Swarm, Variant
 
 TODAY = date(2026, 1, 1)
@@ -117,7 +117,7 @@ def test_what_cannot_be_meant_is_refused(change: dict[str, object], reason: str)
 
 def test_goog_cannot_read_weka() -> None:
     with pytest.raises(InvalidInputError, match="goog"):
-        render(swarm(variant(0, "/weka/x")), replace(EVALUATION, cluster="goog"), TODAY)
+        render(swarm(variant(0, "/weka/x/y")), replace(EVALUATION, cluster="goog"), TODAY)
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
@@ -159,3 +159,18 @@ def test_the_date_alone_makes_no_difference() -> None:
     assert without_date(render(found, EVALUATION, TODAY)) == without_date(
         render(found, EVALUATION, later)
     )
+
+
+@pytest.mark.parametrize("root", ["s3://ai2-llm/moved/", "gs://b", "/weka/oe-data-default/x/y"])
+def test_a_folder_on_a_known_storage_is_taken_without_its_slash(root: str) -> None:
+    assert check_root(root) == root.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "root",
+    ["", "/", "relative", "/tmp/x", "/weka", "/weka/", "weka://x", "s3://", "s3://a/../b",
+     "s3://a b", "s3://a/$(id)", "s3://a//b", "s3://-a", "hf://x"],
+)  # fmt: skip
+def test_a_folder_elsewhere_is_refused(root: str) -> None:
+    with pytest.raises(InvalidInputError, match="no folder of checkpoints"):
+        check_root(root)
