@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 
 from bench.bench_script import steps_at_once
@@ -107,6 +111,30 @@ def memory_of_a_long_list() -> bool:
     return verdict("(d) memory, 10,000 against 100", ratio, 1.5, at_least=False, detail=detail)
 
 
+def _never(beaker: FakeBeaker, request: object) -> None:
+    beaker.closing.wait(30)
+
+
+def answer_to_ctrl_c() -> bool:
+    """From Ctrl-C to the end, while 60 specs are waited for that never come."""
+    took = []
+    for _ in range(5):
+        beaker = FakeBeaker(variants(60), lists_commands=False)
+        beaker.hooks["GetExperimentYamlSpec"] = partial(_never, beaker)
+        with serving(beaker) as (environment, folder):
+            process = subprocess.Popen(
+                GENERATE, env=environment, cwd=folder, stderr=subprocess.DEVNULL
+            )
+            while not beaker.calls["GetExperimentYamlSpec"]:
+                time.sleep(0.01)
+            started = time.perf_counter()
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=60)
+            took.append(time.perf_counter() - started)
+    detail = "the longest of 5"
+    return verdict("(f) Ctrl-C, seconds to the end", max(took), 1, at_least=False, detail=detail)
+
+
 def main() -> int:
     """The exit status: 0 if every bound holds."""
     measurements = (
@@ -116,6 +144,7 @@ def main() -> int:
         a_large_snapshot,
         memory_of_a_long_list,
         steps_at_once,
+        answer_to_ctrl_c,
     )
     verdicts = [measurement() for measurement in measurements]
     return 0 if all(verdicts) else 1

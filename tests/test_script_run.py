@@ -661,6 +661,8 @@ def test_the_log_shows_each_command_and_how_to_read_the_results(three: Desk) -> 
         "  variant 1",
         "Results: s3://ai2-llm/evaluation/olmix-58362402/, and once they are in",
         "  olmix fit fit -g 58362402 --dashboard olmix-58362402 --pull-from-dashboard",
+        "  or, for olmix since 2026-02-12, into the CSV file that its fit reads:",
+        "  olmo-cookbook-eval results --dashboard olmix-58362402 --format csv --tasks ...",
     ]
 
 
@@ -787,7 +789,9 @@ def test_arguments_of_the_script_itself_reach_olmo_cookbook_too(desk: Desk) -> N
     assert [desk.calls()[0][key] for key in ("gantry_args", "partition_size")] == ["a=b c", "8"]
 
 
-@pytest.mark.parametrize("options", [["--dry-run"], ["--", "--dry-run"], ["--", "-r"]])
+@pytest.mark.parametrize(
+    "options", [["--dry-run"], ["--", "--dry-run"], ["--", "-r"], ["--", "-gr"]]
+)
 def test_a_dry_run_is_passed_on_and_not_recorded(three: Desk, options: list[str]) -> None:
     done = three.run(*options)
     three.run("--resume")

@@ -136,8 +136,10 @@ heed_extra_args() {
     case "$previous" in -d | --dashboard) DASHBOARD="$argument" ;; esac
     case "$argument" in
       --dashboard=*) DASHBOARD="${argument#*=}" ;;
-      -r | --dry-run) DRY_RUN=1 ;;
+      --dry-run) DRY_RUN=1 ;;
     esac
+    # -r among single letters that take no value, such as -gr
+    [[ $argument =~ ^-[ag]*r ]] && DRY_RUN=1
     previous="$argument"
   done
 }
@@ -256,7 +258,7 @@ list_folder() { # bucket/prefix
 }
 
 # Of files, one a line, the complete checkpoints: directory, step and kind. A trainer writes
-# .metadata.json last and removes it first; a conversion is complete with its config.json.
+# .metadata.json late and removes it early; a conversion is complete with its config.json.
 checkpoints() {
   awk -v OFS="$TAB" '
     function put(kind) { print substr($0, 1, RSTART - 1), substr($0, RSTART + 5) + 0, kind }
@@ -479,6 +481,8 @@ summary() {
     say "For the others, once they are ready: bash $SCRIPT --resume, with the same options"
   say "Results: s3://ai2-llm/evaluation/$DASHBOARD/, and once they are in"
   say "  olmix fit fit -g $GROUP_ID --dashboard $DASHBOARD --pull-from-dashboard"
+  say "  or, for olmix since 2026-02-12, into the CSV file that its fit reads:"
+  say "  olmo-cookbook-eval results --dashboard $DASHBOARD --format csv --tasks ..."
 }
 
 interrupted() {
