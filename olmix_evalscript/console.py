@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.report import Report
 
 if TYPE_CHECKING:
@@ -38,8 +39,19 @@ class Console:
     _bar: Bar | None = field(default=None, init=False)
 
     def data(self, text: str) -> None:
-        """Print what was asked for, as it is."""
-        sys.stdout.write(text)
+        """Print what was asked for, as it is.
+
+        Raises:
+            InvalidInputError: If it cannot be written; a reader that went away is no error.
+        """
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is lost
+            raise InvalidInputError(f"cannot write to stdout: {error.strerror}") from None
 
     @property
     def is_terminal(self) -> bool:

@@ -209,7 +209,7 @@ def parse_since(text: str | None) -> datetime | None:
         return None
     units = {"h": "hours", "d": "days", "w": "weeks"}
     try:
-        if text[-1:] in units:
+        if text[-1:] in units and text[:-1].isdecimal():
             age = timedelta(**{units[text[-1]]: int(text[:-1])})
             return datetime.now(timezone.utc) - age
         moment = datetime.fromisoformat(text)

@@ -65,6 +65,7 @@ def test_help_fits_80_columns(run: Run, command: str) -> None:
         ["generate"],
         ["generate", "58362402", "--nonsense"],
         ["generate", "58362402", "--since", "yesterday"],
+        ["generate", "58362402", "--since", "-1d"],
         ["generate", "58362402", "--status", "splendid"],
         ["generate", "58362402", "-w", "no-slash"],
         ["generate", "58362402", "--snapshot", DEMO, "--scan"],
@@ -252,6 +253,24 @@ def test_a_file_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> Non
 
     assert result.returncode == 1
     assert "cannot write" in result.stderr
+
+
+def test_a_full_disk_behind_stdout_is_no_traceback(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            ["olmix-evalscript", "generate", "58362402", "--snapshot", DEMO, "-o", "-", "-q"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write to stdout: No space left on device\n"
 
 
 def test_a_wrong_source_date_is_named(run: Run) -> None:
