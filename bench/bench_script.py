@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from datetime import date, datetime, timezone
+from datetime import date
 from pathlib import Path
 
 from bench.measure import seconds, verdict
 from olmix_evalscript.script import Evaluation, render
-from olmix_evalscript.swarm import Experiment, Task, build_swarm
+from olmix_evalscript.swarm import build_swarm
+from tests.factories import GROUP, experiment
 from tests.storage import s3_server
 
-GROUP = "58362402"
 VARIANTS = 128
 BY_HAND = 12  # variants looked up one after another; the time for all is reckoned from these
 FOLDER = "checkpoints/kylel"
@@ -60,13 +60,7 @@ def steps_at_once() -> bool:
 
 
 def _script() -> str:
-    created = datetime(2026, 3, 2, tzinfo=timezone.utc)
-    experiments = []
-    for run in RUNS:
-        words = ["olmix/launch/train.py", "train", "-n", run, "-g", GROUP, "-u", "kylel"]
-        words += ["-c", "ai2/neptune-cirrascale", "-w", "False"]
-        task = Task(tuple(words))
-        experiments.append(Experiment(run, run, "kylel", "", created, "succeeded", (task,)))
+    experiments = [experiment(run) for run in RUNS]
     swarm = build_swarm(GROUP, experiments)
     return render(swarm, Evaluation(("lambada",), f"olmix-{GROUP}"), date(2026, 3, 6))
 

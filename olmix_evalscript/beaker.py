@@ -23,10 +23,12 @@ from beaker import beaker_pb2 as pb2
 from beaker.exceptions import BeakerConfigurationError
 
 from olmix_evalscript import __version__, yamltext
+from olmix_evalscript.command import parse_trainer
 from olmix_evalscript.errors import BeakerError, TrainerCommandError
+from olmix_evalscript.experiment import STATUSES, Experiment, Task
+from olmix_evalscript.names import shown
 from olmix_evalscript.report import Report
-from olmix_evalscript.swarm import STATUSES, Experiment, Task, mentions, shown
-from olmix_evalscript.trainer import parse_trainer
+from olmix_evalscript.swarm import mentions
 
 PAGE_SIZE = 50  # the server's own limit
 WORKERS = 32  # calls under way at once

@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -19,10 +18,10 @@ from olmix_evalscript.errors import EvalScriptError, InvalidInputError, SwarmErr
 from olmix_evalscript.options import DEFAULT_OUTPUT_DIR, known_status, parse_since
 
 if TYPE_CHECKING:
-    from olmix_evalscript.beaker import Search
     from olmix_evalscript.config import EvalConfig
     from olmix_evalscript.script import Evaluation
-    from olmix_evalscript.swarm import Experiment, Swarm
+    from olmix_evalscript.source import Finding
+    from olmix_evalscript.swarm import Swarm
 
 EXIT_FAILED = 1
 EXIT_DIFFERS = 3
@@ -87,58 +86,6 @@ def _root(
         raise typer.BadParameter("what stands after it is for generate alone", param_hint="--")
 
 
-@dataclass(frozen=True)
-class _Finding:
-    """Where the experiments come from, and which of them are wanted."""
-
-    snapshot: Path | None
-    workspaces: tuple[str, ...]
-    author: str | None
-    since: datetime | None
-    scan: bool
-    timeout: float
-
-    def search(self) -> Search:
-        from olmix_evalscript.beaker import Search
-
-        since = self.since
-        if self.scan and since is None:
-            since = parse_since("30d")
-        return Search(self.workspaces, self.author, since=since, timeout=self.timeout)
-
-    def experiments(self, group_id: str, console: Console) -> list[Experiment]:
-        """All that may belong to the group.
-
-        Raises:
-            EvalScriptError: If they cannot be had.
-        """
-        if self.snapshot is not None:
-            from olmix_evalscript import snapshot
-
-            return snapshot.load(self.snapshot, group_id)
-        from olmix_evalscript import beaker
-
-        find = beaker.find_by_scan if self.scan else beaker.find
-        with console.report() as report:
-            return find(group_id, self.search(), report)
-
-    def swarm(
-        self, group_id: str, console: Console, checkpoint_root: str | None, status: str | None
-    ) -> Swarm:
-        """The group's swarm, with at least one variant.
-
-        Raises:
-            EvalScriptError: If it cannot be had or there is none.
-        """
-        from olmix_evalscript.swarm import build_swarm
-
-        experiments = self.experiments(group_id, console)
-        swarm = build_swarm(group_id, experiments, checkpoint_root=checkpoint_root, status=status)
-        if not swarm.variants and not swarm.unreadable:
-            raise SwarmError(_why_nothing(self, swarm, len(experiments)))
-        return swarm
-
-
 def _finding(
     snapshot: Path | None,
     workspaces: list[str] | None,
@@ -146,7 +93,9 @@ def _finding(
     since: str | None,
     scan: bool,
     timeout: float,
-) -> _Finding:
+) -> Finding:
+    from olmix_evalscript.source import Finding
+
     for workspace in workspaces or ():
         if workspace.count("/") != 1 or not all(workspace.split("/")):
             raise typer.BadParameter(
@@ -158,28 +107,7 @@ def _finding(
             "it asks no Beaker; leave out --workspace, --author, --since and --scan",
             param_hint="--snapshot",
         )
-    return _Finding(snapshot, tuple(workspaces or ()), author, parse_since(since), scan, timeout)
-
-
-def _why_nothing(finding: _Finding, swarm: Swarm, found: int) -> str:
-    group_id, left_out = swarm.group_id, swarm.left_out
-    if left_out.other_status:
-        return (
-            f"none of the {left_out.other_status} variants of {group_id} has that status. "
-            f"Try `olmix-evalscript show {group_id}` to see theirs."
-        )
-    if found:
-        what = f"{found} experiments carry the ID {group_id}, but none trains a run of that group"
-    else:
-        what = f"nothing on Beaker carries the ID {group_id}"
-    if finding.snapshot is not None or finding.scan:
-        return f"{what}. Try `olmix-evalscript list` to see the swarms there are."
-    where = finding.workspaces or ("OWNER/NAME",)
-    scan = " ".join(f"-w {workspace}" for workspace in where)
-    return (
-        f"{what}. Try `olmix-evalscript list` to see the swarms there are, or, if its runs were "
-        f"named by hand, `olmix-evalscript generate {group_id} --scan {scan} --since 30d`."
-    )
+    return Finding(snapshot, tuple(workspaces or ()), author, parse_since(since), scan, timeout)
 
 
 # --- generate -----------------------------------------------------------------------------
@@ -195,7 +123,7 @@ class _Making:
     strict: bool
     allow_partial: bool
 
-    def script(self, group_id: str, finding: _Finding, console: Console) -> str:
+    def script(self, group_id: str, finding: Finding, console: Console) -> str:
         """The script's text, after telling what was found and what is doubtful.
 
         Raises:
@@ -204,7 +132,7 @@ class _Making:
         from olmix_evalscript.library import today
         from olmix_evalscript.script import render
 
-        swarm = finding.swarm(group_id, console, self.checkpoint_root, self.status)
+        swarm = finding.swarm(group_id, console.report, self.checkpoint_root, self.status)
         _tell_swarm(swarm, console)
         if swarm.unreadable and not self.allow_partial:
             raise SwarmError(
@@ -293,8 +221,9 @@ def generate(
     """
     from olmix_evalscript import config as configs
     from olmix_evalscript.library import script_path
-    from olmix_evalscript.script import Evaluation, check_evaluation, check_root
-    from olmix_evalscript.swarm import check_group_id
+    from olmix_evalscript.names import check_group_id
+    from olmix_evalscript.script import Evaluation, check_evaluation
+    from olmix_evalscript.trainers import check_root
 
     console = _console(context, verbose, quiet)
     finding = _finding(snapshot, workspace, author, since, scan, timeout)
@@ -412,14 +341,14 @@ def show(
     quiet: options.Quiet = False,
 ) -> None:
     """Show a swarm's variants and where their checkpoints should be."""
+    from olmix_evalscript.names import check_group_id
     from olmix_evalscript.overview import swarm_data
-    from olmix_evalscript.script import check_root
-    from olmix_evalscript.swarm import check_group_id
+    from olmix_evalscript.trainers import check_root
 
     console = _console(context, verbose, quiet)
     finding = _finding(snapshot, workspace, author, since, scan, timeout)
     root = check_root(checkpoint_root) if checkpoint_root else None
-    swarm = finding.swarm(check_group_id(group_id), console, root, known_status(status))
+    swarm = finding.swarm(check_group_id(group_id), console.report, root, known_status(status))
     _tell_swarm(swarm, console)
     if as_json:
         console.data(json.dumps(swarm_data(swarm), indent=2) + "\n")
@@ -528,14 +457,14 @@ def snapshot(
 ) -> None:
     """Save what Beaker says of a swarm, without environment variables or secrets."""
     from olmix_evalscript import snapshot as snapshots
-    from olmix_evalscript.swarm import build_swarm, check_group_id
+    from olmix_evalscript.names import check_group_id
+    from olmix_evalscript.swarm import build_swarm
 
     console = _console(context, verbose, quiet)
     finding = _finding(None, workspace, author, since, scan, timeout)
-    experiments = finding.experiments(check_group_id(group_id), console)
+    experiments = finding.experiments(check_group_id(group_id), console.report)
     swarm = build_swarm(group_id, experiments)
-    if not swarm.variants and not swarm.unreadable:
-        raise SwarmError(_why_nothing(finding, swarm, len(experiments)))
+    finding.check(swarm, len(experiments))
     _tell_swarm(swarm, console)
     text = snapshots.dump(group_id, experiments)
     if str(output) == "-":

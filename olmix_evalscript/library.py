@@ -9,9 +9,11 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.experiment import Experiment, Task
 from olmix_evalscript.files import write_whole
+from olmix_evalscript.names import check_group_id, check_name
 from olmix_evalscript.script import Evaluation, render
-from olmix_evalscript.swarm import Experiment, Task, build_swarm, check_group_id, check_name
+from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
 
 

@@ -18,7 +18,7 @@ def _complete_task_sets() -> list[str]:
 
 
 def _complete_statuses() -> list[str]:
-    from olmix_evalscript.swarm import STATUSES
+    from olmix_evalscript.experiment import STATUSES
 
     return list(STATUSES)
 
@@ -227,7 +227,7 @@ def known_status(status: str | None) -> str | None:
     Raises:
         typer.BadParameter: If it has not.
     """
-    from olmix_evalscript.swarm import STATUSES
+    from olmix_evalscript.experiment import STATUSES
 
     if status is not None and status not in STATUSES:
         raise typer.BadParameter(

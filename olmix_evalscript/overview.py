@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from olmix_evalscript.command import TrainerRun, parse_trainer
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.swarm import Experiment, Swarm, Variant, split_name
-from olmix_evalscript.trainer import TrainerRun, parse_trainer
+from olmix_evalscript.experiment import Experiment
+from olmix_evalscript.swarm import Swarm, Variant, split_name
 
 
 @dataclass
@@ -27,7 +28,7 @@ class SwarmSummary:
 
     def add(self, run: TrainerRun, experiment: Experiment) -> None:
         """Count one more experiment of this swarm."""
-        self.names[split_name(self.group_id, run.run_name)[0]] += 1
+        self.names[split_name(run)[0]] += 1
         self.trainers.add(run.trainer)
         self.users.add(run.user or experiment.author.lower())
         if run.cluster:
@@ -84,10 +85,10 @@ def _variant_data(variant: Variant) -> dict[str, Any]:
     return {
         "number": variant.number,
         "run_name": variant.run_name,
-        "trainer": variant.trainer,
+        "trainer": variant.run.trainer,
         "status": variant.status,
-        "user": variant.user,
-        "cluster": variant.cluster,
+        "user": variant.run.user,
+        "cluster": variant.run.cluster,
         "checkpoint_dir": variant.checkpoint_dir,
         "is_lost": variant.is_lost,
         "notes": [*variant.notes, *([f"launched {launches} times"] if launches > 1 else [])],

@@ -14,8 +14,10 @@ from importlib.resources import files
 
 from olmix_evalscript import __version__
 from olmix_evalscript.errors import InvalidInputError, SwarmError
-from olmix_evalscript.swarm import Swarm, check_cluster, check_name, printable
+from olmix_evalscript.names import check_cluster, check_name, printable
+from olmix_evalscript.swarm import Swarm
 from olmix_evalscript.tasks import check_tasks
+from olmix_evalscript.trainers import check_root
 
 #: ``--model-backend`` of olmo-cookbook-eval evaluate.
 MODEL_BACKENDS = ("olmo_core", "hf", "vllm")
@@ -32,27 +34,6 @@ class Evaluation:
     cluster: str = "aus"
     model_backend: str = "olmo_core"  # one of MODEL_BACKENDS
     extra_arguments: tuple[str, ...] = ()  # for olmo-cookbook-eval, as they are
-
-
-#: Where the script finds checkpoints and olmo-cookbook-eval reads them: ``list_files`` in the
-#: template has a way for each.
-STORAGES = ("s3://", "gs://", "/weka/")
-
-
-def check_root(root: str) -> str:
-    """Return a folder of run directories, without a slash at its end, if the script can read it.
-
-    Raises:
-        InvalidInputError: If it is on none of STORAGES.
-    """
-    root = root.rstrip("/")
-    storages, name = "|".join(STORAGES), "[A-Za-z0-9._][A-Za-z0-9._-]*"
-    if ".." in root or not re.fullmatch(f"({storages}){name}(/{name})*", root):
-        raise InvalidInputError(
-            f"{root!a} is no folder of checkpoints; expected one below a bucket of "
-            f"{', '.join(STORAGES)}"
-        )
-    return root
 
 
 def check_evaluation(evaluation: Evaluation) -> Evaluation:

@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 
 from olmix_evalscript import yamltext
+from olmix_evalscript.command import trainer_words
 from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
-from olmix_evalscript.swarm import STATUSES, Experiment, Task, belongs_to
-from olmix_evalscript.trainer import trainer_words
+from olmix_evalscript.experiment import STATUSES, Experiment, Task
+from olmix_evalscript.swarm import belongs_to
 
 VERSION = "1"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"

@@ -5,59 +5,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from olmix_evalscript.checkpoints import (
-    SavedRun,
-    checkpoint_dir,
-    is_lost,
-    is_settled,
-    same_site,
-)
+from olmix_evalscript.command import TrainerRun, parse_trainer
 from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
-from olmix_evalscript.trainer import TrainerRun, parse_trainer
-
-#: Beaker's own names, without STATUS_.
-STATUSES = (
-    "submitted",
-    "queued",
-    "initializing",
-    "ready_to_start",
-    "running",
-    "stopping",
-    "uploading_results",
-    "canceled",
-    "succeeded",
-    "failed",
-    "unknown",
-)
-_NAME = re.compile(r"(?!-)(?!\.+$)(?!.*\.\.)[A-Za-z0-9._-]{1,255}")
-_CLUSTER = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,255}")
-
-
-@dataclass(frozen=True)
-class Task:
-    """One task of an experiment."""
-
-    words: tuple[str, ...]  # command and arguments
-    clusters: tuple[str, ...] = ()  # constraints.cluster of the spec
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """What Beaker knows about one experiment or session."""
-
-    id: str
-    name: str
-    author: str  # Beaker user name
-    workspace: str  # owner/name
-    created: datetime  # UTC
-    status: str  # one of STATUSES
-    tasks: tuple[Task, ...] = ()
-    problem: str = ""  # why its spec could not be read
-    is_session: bool = False
+from olmix_evalscript.experiment import Experiment, Task
+from olmix_evalscript.names import check_cluster, check_name, printable, ranges, shown
+from olmix_evalscript.trainers import TRAINERS, is_lost, same_site
 
 
 @dataclass(frozen=True)
@@ -65,14 +20,16 @@ class Variant:
     """One training run of a swarm."""
 
     number: int
-    run_name: str
-    trainer: str  # "olmix" or "regmixer"
-    user: str  # lower case, as in checkpoint paths
-    cluster: str
+    run: TrainerRun  # with the cluster and user that hold, wherever they come from
     checkpoint_dir: str  # no slash at its end
     status: str = ""  # one of STATUSES; empty where Beaker was not asked
     experiments: tuple[Experiment, ...] = ()  # all that ran it; the one that counts comes first
     notes: tuple[str, ...] = ()  # what is odd about it
+
+    @property
+    def run_name(self) -> str:
+        """Its run name, the last part of its checkpoint directory."""
+        return self.run.run_name
 
     @property
     def is_lost(self) -> bool:
@@ -107,77 +64,12 @@ class Swarm:
         return tuple(variant for variant in self.variants if not variant.is_lost)
 
 
-def check_group_id(group_id: str) -> str:
-    """Return the group ID if it is one.
-
-    Raises:
-        InvalidInputError: If it is not 8 characters of a UUID.
-    """
-    if not re.fullmatch(r"[0-9a-f]{8}", group_id):
-        raise InvalidInputError(
-            f"{shown(group_id)} is no group ID; expected 8 characters of 0-9 and a-f such as "
-            "58362402. Try `olmix-evalscript list` to see yours."
-        )
-    return group_id
-
-
-def check_name(what: str, value: str) -> str:
-    """Return a run name or user if it is fit for a path and a script, as those of launchers are.
-
-    Raises:
-        InvalidInputError: If it is not.
-    """
-    return _check(what, value, _NAME, "letters, digits, '.', '_' and '-'")
-
-
-def check_cluster(what: str, value: str) -> str:
-    """Return a cluster's name if it is fit for a script.
-
-    Raises:
-        InvalidInputError: If it is not.
-    """
-    return _check(what, value, _CLUSTER, "letters, digits, '.', '_', '-' and '/'")
-
-
-def _check(what: str, value: str, pattern: re.Pattern[str], allowed: str) -> str:
-    if not pattern.fullmatch(value):
-        raise InvalidInputError(
-            f"{what} {shown(value)} is refused; expected {allowed}, no leading '-' and no '..'"
-        )
-    return value
-
-
-def shown(value: str) -> str:
-    """A value from outside, fit for a message or a comment: one line, quoted where it must be."""
-    if len(value) > 120:
-        value = value[:117] + "..."
-    return value if re.fullmatch(r"[A-Za-z0-9._/:-]+", value) else ascii(value)
-
-
-def printable(text: str) -> str:
-    """Text with a question mark for whatever could move a terminal's cursor or break a line."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """Numbers as people write them: ``0, 3, 5-9``."""
-    runs: list[list[int]] = []
-    for number in sorted(set(numbers)):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-
-
 @dataclass(frozen=True)
 class _Launch:
     """One experiment that trains a run of the swarm."""
 
     experiment: Experiment
-    run: TrainerRun
-    user: str
-    cluster: str
+    run: TrainerRun  # with cluster and user
     directory: str
     notes: tuple[str, ...]
 
@@ -223,13 +115,13 @@ def build_swarm(
         other_groups += bool(runs) and not mine
         other_jobs += not runs
 
-    variants = _variants(group_id, launches)
+    variants = _variants(launches)
     kept = [v for v in variants if status is None or v.status == status]
     return Swarm(
         group_id=group_id,
-        name=_swarm_name(group_id, kept or variants),
+        name=_swarm_name(kept or variants),
         variants=tuple(kept),
-        doubts=tuple(_doubts(group_id, variants, kept)),
+        doubts=tuple(_doubts(variants, kept)),
         unreadable=tuple(unreadable),
         left_out=LeftOut(other_jobs, other_groups, sessions, len(variants) - len(kept)),
     )
@@ -287,27 +179,31 @@ def _launch(
     if checkpoint_root is not None:
         directory = f"{checkpoint_root}/{run_name}"
     else:
-        saved = SavedRun(run.trainer, run_name, user, cluster, run.weka, experiment.created)
-        directory = checkpoint_dir(saved)
-        if not is_settled(saved):
-            notes.append("of a time when regmixer's branches saved to different places")
+        trainer, launched = TRAINERS[run.trainer], experiment.created
+        directory = trainer.directory(cluster=cluster, weka=run.weka, launched=launched).format(
+            user=user, run_name=run_name
+        )
+        if doubt := trainer.doubt(launched):
+            notes.append(doubt)
     if is_lost(directory):
         notes.append("lost: saved to its node's /tmp")
-    return _Launch(experiment, run, user, cluster, directory, tuple(notes))
+    run = replace(run, cluster=cluster, user=user)
+    return _Launch(experiment, run, directory, tuple(notes))
 
 
-def split_name(group_id: str, run_name: str) -> tuple[str, int | None]:
-    """Swarm name and number of ``{name}-{group}-{number:04d}``, or of regmixer's first weeks'
-    ``{name}-{number:04d}-{group}``; a name of another form is all name."""
-    match = re.fullmatch(rf"(.+)-(?:{group_id}-([0-9]{{4,6}})|([0-9]{{4,6}})-{group_id})", run_name)
-    return (match[1], int(match[2] or match[3])) if match else (run_name, None)
+def split_name(run: TrainerRun) -> tuple[str, int | None]:
+    """Swarm name and number of a run name of one of its launcher's forms; any other is all name."""
+    for form in TRAINERS[run.trainer].run_names:
+        if match := re.fullmatch(form.format(group=re.escape(run.group_id)), run.run_name):
+            return match["name"], int(match["number"])
+    return run.run_name, None
 
 
-def _variants(group_id: str, launches: Sequence[_Launch]) -> list[Variant]:
+def _variants(launches: Sequence[_Launch]) -> list[Variant]:
     by_name: dict[str, list[_Launch]] = defaultdict(list)
     for launch in launches:
         by_name[launch.run.run_name].append(launch)
-    numbers = {name: split_name(group_id, name)[1] for name in by_name}
+    numbers = {name: split_name(launches[0].run)[1] for name, launches in by_name.items()}
     unnumbered = 1 + max((n for n in numbers.values() if n is not None), default=-1)
     variants = []
     for name in sorted(by_name):
@@ -336,10 +232,7 @@ def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
         notes.append(f"other launches saved to {', '.join(others)}")
     return Variant(
         number=number,
-        run_name=first.run.run_name,
-        trainer=first.run.trainer,
-        user=first.user,
-        cluster=first.cluster,
+        run=first.run,
         checkpoint_dir=first.directory,
         status=first.experiment.status,
         experiments=tuple(launch.experiment for launch in launches),
@@ -347,9 +240,9 @@ def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
     )
 
 
-def _swarm_name(group_id: str, variants: Sequence[Variant]) -> str:
+def _swarm_name(variants: Sequence[Variant]) -> str:
     """The most common name in front of the group ID; without any, what all runs begin with."""
-    names = Counter(_swarm_names(group_id, variants))
+    names = Counter(_swarm_names(variants))
     if names:
         return names.most_common(1)[0][0]
     run_names = [variant.run_name for variant in variants]
@@ -357,7 +250,7 @@ def _swarm_name(group_id: str, variants: Sequence[Variant]) -> str:
     return shared.rstrip("-_.") or next(iter(run_names), "")
 
 
-def _doubts(group_id: str, found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]:
+def _doubts(found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]:
     doubts: list[str] = []
     missing = set(range(max((v.number for v in found), default=-1))) - {v.number for v in found}
     if missing:
@@ -366,11 +259,11 @@ def _doubts(group_id: str, found: Sequence[Variant], kept: Sequence[Variant]) ->
     if twice:
         doubts.append(f"more than one run has the number {ranges(twice)}")
     for what, values in (
-        ("trainer", [v.trainer for v in kept]),
-        ("user", [v.user for v in kept]),
-        ("cluster", [v.cluster for v in kept]),
+        ("trainer", [v.run.trainer for v in kept]),
+        ("user", [v.run.user for v in kept]),
+        ("cluster", [v.run.cluster for v in kept]),
         ("checkpoint root", [v.checkpoint_dir.rsplit("/", 1)[0] for v in kept if not v.is_lost]),
-        ("swarm name", _swarm_names(group_id, kept)),
+        ("swarm name", _swarm_names(kept)),
     ):
         counts = Counter(values).most_common()
         if len(counts) > 1:
@@ -389,6 +282,6 @@ def _doubts(group_id: str, found: Sequence[Variant], kept: Sequence[Variant]) ->
     return doubts
 
 
-def _swarm_names(group_id: str, variants: Sequence[Variant]) -> list[str]:
-    split = (split_name(group_id, variant.run_name) for variant in variants)
+def _swarm_names(variants: Sequence[Variant]) -> list[str]:
+    split = (split_name(variant.run) for variant in variants)
     return [name for name, number in split if number is not None]

@@ -1,13 +1,20 @@
-"""The trainers, as data: how each is called, and where each saves its checkpoints.
+"""The trainers and storages, as data: how each trainer is called, and where it saves checkpoints.
 
-A further trainer is a further entry here.
+Another trainer is another entry here.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+
+from olmix_evalscript.errors import InvalidInputError
+
+#: Where a script can find checkpoints and olmo-cookbook-eval can read them: ``list_files`` in the
+#: script's template has a way for each.
+STORAGES = ("s3://", "gs://", "/weka/")
 
 S3 = "s3://ai2-llm/checkpoints/{user}/{run_name}"
 GCS = "gs://ai2-llm/checkpoints/{user}/{run_name}"
@@ -35,12 +42,37 @@ class Trainer:
     options: Mapping[str, str]  # those that take a value: letter to long name
     flags: tuple[str, ...]  # those that take none
     rules: tuple[Rule, ...]  # the first that fits decides; the last fits always
+    run_names: tuple[str, ...]  # patterns, with {group} in them
+    default_weka: bool  # what a missing -w means
     settled: datetime | None = None  # until then its branches saved to different places
+
+    def directory(self, *, cluster: str, weka: bool, launched: datetime) -> str:
+        """The directory of a run's ``step{N}`` directories, with {user} and {run_name} in it."""
+        rule = next(
+            rule
+            for rule in self.rules
+            if rule.weka in (None, weka)
+            and (rule.before is None or launched < rule.before)
+            and (not rule.clusters or any(word in cluster for word in rule.clusters))
+        )
+        return rule.directory
+
+    def doubt(self, launched: datetime) -> str | None:
+        """Why its rule may not hold for a run launched then, or None."""
+        if self.settled is None or launched >= self.settled:
+            return None
+        day = f"{self.settled:%Y-%m-%d}"
+        return f"launched before {day}, when {self.name}'s branches saved to different places"
 
 
 def _day(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
 
+
+#: The launchers write {number:04d}; swarms of more than 9,999 runs have longer ones.
+_NUMBER = "(?P<number>[0-9]{{4,6}})"
+_NAME_GROUP_NUMBER = "(?P<name>.+)-{group}-" + _NUMBER
+_NAME_NUMBER_GROUP = "(?P<name>.+)-" + _NUMBER + "-{group}"
 
 #: All must be known, also those of no interest here: the ``n`` in ``-y pretrain`` is no ``-n``.
 _OPTIONS = {
@@ -74,6 +106,8 @@ OLMIX = Trainer(
         Rule(WEKA, ("jupiter", "saturn", "ceres", "neptune", "titan"), weka=True),
         Rule(S3),
     ),
+    run_names=(_NAME_GROUP_NUMBER,),
+    default_weka=False,
 )
 
 #: src/regmixer/train.py of allenai/regmixer, and src/regmixer/model/transformer.py at 551585a,
@@ -95,7 +129,39 @@ REGMIXER = Trainer(
         Rule(WEKA, ("jupiter", "saturn"), weka=True),
         Rule(NODE),
     ),
+    run_names=(_NAME_GROUP_NUMBER, _NAME_NUMBER_GROUP),  # the latter in its first weeks
+    default_weka=False,
     settled=_day("2025-06-01"),
 )
 
 TRAINERS = {trainer.name: trainer for trainer in (OLMIX, REGMIXER)}
+
+
+def is_lost(directory: str) -> bool:
+    """Whether checkpoints saved there are gone: they were on the node's own disk."""
+    return directory.startswith("/tmp/")
+
+
+def same_site(cluster: str, other: str) -> bool:
+    """Whether two names may mean one cluster: ``ai2/jupiter`` is ``ai2/jupiter-cirrascale-2``."""
+    words = {
+        word for trainer in TRAINERS.values() for rule in trainer.rules for word in rule.clusters
+    }
+    sites = [{word for word in words if word in name} or {name} for name in (cluster, other)]
+    return sites[0] == sites[1]
+
+
+def check_root(root: str) -> str:
+    """Return a folder of run directories, without a slash at its end, if a script can read it.
+
+    Raises:
+        InvalidInputError: If it is on none of STORAGES.
+    """
+    root = root.rstrip("/")
+    storages, name = "|".join(STORAGES), "[A-Za-z0-9._][A-Za-z0-9._-]*"
+    if ".." in root or not re.fullmatch(f"({storages}){name}(/{name})*", root):
+        raise InvalidInputError(
+            f"{root!a} is not a folder of checkpoints: expected one below a bucket of "
+            f"{', '.join(STORAGES)}"
+        )
+    return root

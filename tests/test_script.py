@@ -12,17 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmix_evalscript.errors import InvalidInputError, SwarmError
-from olmix_evalscript.script import Evaluation, check_root, render, without_date
+from olmix_evalscript.script import Evaluation, render, without_date
 from olmix_evalscript.swarm import Swarm, Variant
+from olmix_evalscript.trainers import check_root
+from tests.factories import S3_ROOT as S3
+from tests.factories import variant
 
 TODAY = date(2026, 1, 1)
 EVALUATION = Evaluation(tasks=("arc_easy:rc::olmes:full",), dashboard="olmix-58362402")
-S3 = "s3://ai2-llm/checkpoints/kylel"
-
-
-def variant(number: int, root: str = S3) -> Variant:
-    run_name = f"mix-58362402-{number:04d}"
-    return Variant(number, run_name, "olmix", "kylel", "ai2/neptune", f"{root}/{run_name}")
 
 
 def swarm(*variants: Variant, doubts: tuple[str, ...] = ()) -> Swarm:
@@ -172,5 +169,5 @@ def test_a_folder_on_a_known_storage_is_taken_without_its_slash(root: str) -> No
      "s3://a b", "s3://a/$(id)", "s3://a//b", "s3://-a", "hf://x"],
 )  # fmt: skip
 def test_a_folder_elsewhere_is_refused(root: str) -> None:
-    with pytest.raises(InvalidInputError, match="no folder of checkpoints"):
+    with pytest.raises(InvalidInputError, match="not a folder of checkpoints"):
         check_root(root)

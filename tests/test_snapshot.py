@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -11,29 +10,16 @@ from hypothesis import strategies as st
 
 from olmix_evalscript import snapshot
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.swarm import Experiment, Task, build_swarm
+from olmix_evalscript.experiment import Experiment
+from olmix_evalscript.swarm import build_swarm
 from tests.conftest import FIXTURES
+from tests.factories import GROUP, job, trainer_words
 
-GROUP = "58362402"
 TEXT = (FIXTURES / f"{GROUP}.yaml").read_text()
 
 
-def experiment(*words: str, name: str = "run", problem: str = "") -> Experiment:
-    return Experiment(
-        id="01J",
-        name=name,
-        author="kylel",
-        workspace="ai2/oe-data",
-        created=datetime(2026, 3, 2, tzinfo=timezone.utc),
-        status="succeeded",
-        tasks=(Task(words, ("ai2/neptune",)),),
-        problem=problem,
-    )
-
-
 def trainer(run_name: str, *before: str) -> Experiment:
-    words = ("train", "-n", run_name, "-g", GROUP, "-c", "ai2/neptune", "-u", "KYLEL")
-    return experiment(*before, "olmix/launch/train.py", *words)
+    return job(*before, *trainer_words(run_name))
 
 
 def round_trip(folder: Path, *experiments: Experiment) -> list[Experiment]:
@@ -55,12 +41,12 @@ def test_words_around_the_trainer_are_not_saved(tmp_path: Path) -> None:
 
 
 def test_other_jobs_are_not_saved(tmp_path: Path) -> None:
-    assert round_trip(tmp_path, experiment("python", "-m", "oe_eval")) == []
+    assert round_trip(tmp_path, job("python", "-m", "oe_eval")) == []
 
 
 def test_what_cannot_be_read_stays_unreadable(tmp_path: Path) -> None:
-    broken = experiment("echo", "olmix/launch/train.py", "train", "-n", "x")
-    missing = experiment(problem="its spec cannot be had")
+    broken = job("echo", "olmix/launch/train.py", "train", "-n", "x")
+    missing = job(problem="its spec cannot be had")
     live = build_swarm(GROUP, [broken, missing]).unreadable
 
     assert build_swarm(GROUP, round_trip(tmp_path, broken, missing)).unreadable == live
@@ -72,7 +58,7 @@ def test_any_text_survives(
 ) -> None:
     source = source.encode(errors="ignore").decode()
     words = (*trainer("run").tasks[0].words, "-s", source)
-    original = experiment(*words, name=name)
+    original = job(*words, name=name)
 
     assert round_trip(tmp_path_factory.mktemp("snapshot"), original) == [original]
 

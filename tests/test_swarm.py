@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.swarm import Experiment, Swarm, Task, build_swarm, check_group_id, ranges
-
-GROUP = "58362402"
-START = datetime(2026, 3, 2, tzinfo=timezone.utc)
-
-
-def experiment(
-    run_name: str,
-    *,
-    name: str | None = None,
-    group: str = GROUP,
-    cluster: str | None = "ai2/neptune-cirrascale",
-    user: str | None = "KYLEL",
-    weka: bool = False,
-    minutes: int = 0,
-    status: str = "succeeded",
-    constraints: tuple[str, ...] = (),
-    script: str = "olmix/launch/train.py",
-    author: str = "kylel",
-    tasks: int = 1,
-) -> Experiment:
-    words = [script, "train", "-n", run_name, "-g", group, "-w", str(weka)]
-    words += ["-c", cluster] if cluster else []
-    words += ["-u", user] if user else []
-    return Experiment(
-        id=f"01J{minutes:05d}",
-        name=name or run_name,
-        author=author,
-        workspace="ai2/oe-data",
-        created=START + timedelta(minutes=minutes),
-        status=status,
-        tasks=(Task(tuple(words), constraints),) * tasks,
-    )
+from olmix_evalscript.experiment import Experiment, Task
+from olmix_evalscript.names import check_group_id, ranges
+from olmix_evalscript.swarm import Swarm, build_swarm
+from tests.factories import GROUP, START, experiment
 
 
 def numbered(*numbers: int, **fields: object) -> list[Experiment]:
@@ -154,7 +123,7 @@ def test_a_command_without_cluster_and_two_constraints_cannot_be_read() -> None:
 def test_a_command_without_user_takes_the_author() -> None:
     (variant,) = swarm(*numbered(0, user=None, author="Mayeec")).variants
 
-    assert variant.user == "mayeec"
+    assert variant.run.user == "mayeec"
 
 
 @pytest.mark.parametrize(

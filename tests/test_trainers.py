@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from olmix_evalscript.checkpoints import SavedRun, checkpoint_dir, is_lost
+from olmix_evalscript.trainers import TRAINERS, is_lost
 
 S3 = "s3://ai2-llm/checkpoints/kylel/run"
 GCS = "gs://ai2-llm/checkpoints/kylel/run"
@@ -16,7 +16,8 @@ NODE = "/tmp/run/checkpoints/kylel/run"
 
 def saved(trainer: str, cluster: str, weka: bool, day: str = "2026-03-01") -> str:
     launched = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
-    return checkpoint_dir(SavedRun(trainer, "run", "kylel", cluster, weka, launched))
+    directory = TRAINERS[trainer].directory(cluster=cluster, weka=weka, launched=launched)
+    return directory.format(user="kylel", run_name="run")
 
 
 @pytest.mark.parametrize(

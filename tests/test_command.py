@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmix_evalscript.beaker import parse_spec
+from olmix_evalscript.command import TrainerRun, parse_trainer, trainer_words
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.trainer import TrainerRun, parse_trainer, trainer_words
 
 SPECS = Path(__file__).parent / "specs"
 #: As the trainers declare them; the flag apart.

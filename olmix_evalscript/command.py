@@ -8,11 +8,13 @@ the same rules.
 
 from __future__ import annotations
 
+import ast
 import getopt
 import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from olmix_evalscript.errors import TrainerCommandError
@@ -40,9 +42,23 @@ _RUNNERS = re.compile(
 )
 
 
+#: No launcher's source comes near it; the largest holds a few hundred paths.
+MAX_SOURCE_CHARACTERS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Source:
+    """One domain of a mixture, as one ``-s`` gives it."""
+
+    name: str  # such as "dclm:adult_content", as in the priors
+    ratio: float  # its share of the mixture, 0 to 1
+    repetition: float  # how often its data may be repeated
+    paths: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class TrainerRun:
-    """One training run, as its command line tells it."""
+    """One training run, as its command line tells it; None and empty are what it leaves out."""
 
     trainer: str  # one of TRAINERS
     run_name: str
@@ -50,6 +66,48 @@ class TrainerRun:
     cluster: str | None  # as written after -c, such as "ai2/jupiter-cirrascale-2"
     user: str | None  # lower case, as in checkpoint paths
     weka: bool
+    model: str | None = None
+    chinchilla_multiple: str | None = None  # olmix's length: 20 tokens a parameter, times this
+    max_tokens: str | None = None  # regmixer's length
+    sequence_length: str | None = None
+    seed: str | None = None
+    tokenizer: str | None = None
+    dtype: str | None = None
+    train_type: str | None = None
+    device_batch_size: str | None = None
+    global_batch_size: str | None = None
+    start_checkpoint: str | None = None
+    eval_tasks: tuple[str, ...] = ()  # of the training itself
+    eval_interval: str | None = None
+    no_eval: bool = False
+    source_literals: tuple[str, ...] = ()  # each as written after -s
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """The mixture, in the order of the command.
+
+        Raises:
+            TrainerCommandError: If a source cannot be read.
+        """
+        return tuple(_source(literal) for literal in self.source_literals)
+
+
+def _source(literal: str) -> Source:
+    """Read one source as the trainers do (``PythonLiteralOption`` in both): without blanks and
+    single quotes, as a tuple of name, paths, ratio and, but for early regmixer, repetition."""
+    if len(literal) > MAX_SOURCE_CHARACTERS:
+        raise TrainerCommandError(f"its source {literal[:40]!a}... is too long to be read")
+    try:
+        value = ast.literal_eval(literal.replace(" ", "").replace("'", ""))
+        name, paths, ratio, repetition = value if len(value) == 4 else (*value, 1.0)
+        source = Source(name, float(ratio), float(repetition), tuple(paths))
+    except (ValueError, TypeError, OverflowError, SyntaxError, MemoryError, RecursionError):
+        raise TrainerCommandError(f"its source {literal[:80]!a} cannot be read") from None
+    if not isinstance(name, str) or not name or not isinstance(paths, list | tuple):
+        raise TrainerCommandError(f"its source {literal[:80]!a} has no name or paths")
+    if not 0 <= source.ratio <= 1:
+        raise TrainerCommandError(f"its source {literal[:80]!a} has a ratio outside 0 to 1")
+    return source
 
 
 def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
@@ -98,32 +156,47 @@ def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
     if trainer is None or place is None:
         return None
     options = _options(place.trainer, trainer[place.arguments :])
-    run_name, group_id = options.get("run-name", ""), options.get("group-id", "")
+    last = {name: values[-1] for name, values in options.items()}
+    run_name, group_id = last.get("run-name", ""), last.get("group-id", "")
     if not run_name or not group_id:
         missing = "run name (-n)" if not run_name else "group ID (-g)"
         raise TrainerCommandError(f"its trainer command has no {missing}")
     for name in ("run-name", "group-id", "cluster", "beaker-user", "weka"):
-        if re.search(r"[$`]", options.get(name, "")):
-            raise TrainerCommandError(f"its {name} is left to a shell: {options[name]!a}")
-    weka = BOOLEANS.get((options.get("weka") or "false").lower())
+        if re.search(r"[$`]", last.get(name, "")):
+            raise TrainerCommandError(f"its {name} is left to a shell: {last[name]!a}")
+    weka = BOOLEANS.get((last.get("weka") or str(place.trainer.default_weka)).lower())
     if weka is None:
-        raise TrainerCommandError(f"its option -w is {options['weka']!a}, neither True nor False")
-    user = options.get("beaker-user")
+        raise TrainerCommandError(f"its option -w is {last['weka']!a}, neither True nor False")
     return TrainerRun(
         trainer=place.trainer.name,
         run_name=run_name,
         group_id=group_id,
-        cluster=options.get("cluster") or None,
-        user=user.lower() if user else None,
+        cluster=last.get("cluster") or None,
+        user=last.get("beaker-user", "").lower() or None,
         weka=weka,
+        model=last.get("model-identifier"),
+        chinchilla_multiple=last.get("chinchilla-multiple"),
+        max_tokens=last.get("max-tokens"),
+        sequence_length=last.get("sequence-length"),
+        seed=last.get("seed"),
+        tokenizer=last.get("tokenizer"),
+        dtype=last.get("dtype"),
+        train_type=last.get("train-type"),
+        device_batch_size=last.get("device-batch-size"),
+        global_batch_size=last.get("global-batch-size"),
+        start_checkpoint=last.get("checkpoint-path") or None,
+        eval_tasks=tuple(options.get("eval-task", ())),
+        eval_interval=last.get("eval-interval"),
+        no_eval="no-eval" in options,
+        source_literals=tuple(options.get("source", ())),
     )
 
 
-def _options(trainer: Trainer, arguments: Sequence[str]) -> dict[str, str]:
-    """Long option name to its value, stripped as the trainers do; a repeated one's last value."""
+def _options(trainer: Trainer, arguments: Sequence[str]) -> dict[str, list[str]]:
+    """Long option name to all its values, stripped as the trainers do; the last one counts."""
     short = "".join(f"{letter}:" for letter in trainer.options)
     long = [*(f"{name}=" for name in trainer.options.values()), *trainer.flags]
-    options: dict[str, str] = {}
+    options: dict[str, list[str]] = {}
     rest = list(arguments)
     while rest:
         try:
@@ -134,7 +207,7 @@ def _options(trainer: Trainer, arguments: Sequence[str]) -> dict[str, str]:
             raise TrainerCommandError("its trainer command has a stray argument")
         for name, value in pairs:
             bare = name.lstrip("-")
-            options[trainer.options.get(bare, bare)] = value.strip()
+            options.setdefault(trainer.options.get(bare, bare), []).append(value.strip())
     return options
 
 

@@ -1,0 +1,74 @@
+"""What names from outside may look like, and how foreign text is shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from olmix_evalscript.errors import InvalidInputError
+
+_NAME = re.compile(r"(?!-)(?!\.+$)(?!.*\.\.)[A-Za-z0-9._-]{1,255}")
+_CLUSTER = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,255}")
+
+
+def check_group_id(group_id: str) -> str:
+    """Return the group ID if it is one.
+
+    Raises:
+        InvalidInputError: If it is not 8 characters of a UUID.
+    """
+    if not re.fullmatch(r"[0-9a-f]{8}", group_id):
+        raise InvalidInputError(
+            f"{shown(group_id)} is no group ID; expected 8 characters of 0-9 and a-f such as "
+            "58362402. Try `olmix-evalscript list` to see yours."
+        )
+    return group_id
+
+
+def check_name(what: str, value: str) -> str:
+    """Return a run name or user if it is fit for a path and a script, as those of launchers are.
+
+    Raises:
+        InvalidInputError: If it is not.
+    """
+    return _check(what, value, _NAME, "letters, digits, '.', '_' and '-'")
+
+
+def check_cluster(what: str, value: str) -> str:
+    """Return a cluster's name if it is fit for a script.
+
+    Raises:
+        InvalidInputError: If it is not.
+    """
+    return _check(what, value, _CLUSTER, "letters, digits, '.', '_', '-' and '/'")
+
+
+def _check(what: str, value: str, pattern: re.Pattern[str], allowed: str) -> str:
+    if not pattern.fullmatch(value):
+        raise InvalidInputError(
+            f"{what} {shown(value)} is refused; expected {allowed}, no leading '-' and no '..'"
+        )
+    return value
+
+
+def shown(value: str) -> str:
+    """A value from outside, fit for a message or a comment: one line, quoted where it must be."""
+    if len(value) > 120:
+        value = value[:117] + "..."
+    return value if re.fullmatch(r"[A-Za-z0-9._/:-]+", value) else ascii(value)
+
+
+def printable(text: str) -> str:
+    """Text with a question mark for whatever could move a terminal's cursor or break a line."""
+    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Numbers as people write them: ``0, 3, 5-9``."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -1,0 +1,102 @@
+"""The choice of where experiments come from: Beaker, a scan of it, or a snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from olmix_evalscript.errors import SwarmError
+from olmix_evalscript.experiment import Experiment
+from olmix_evalscript.report import Reporting
+from olmix_evalscript.swarm import Swarm, build_swarm
+
+if TYPE_CHECKING:
+    from olmix_evalscript.beaker import Search
+
+SCANNED = timedelta(days=30)  # how far back a scan looks where no date is given
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Where the experiments come from, and which of them are wanted."""
+
+    snapshot: Path | None
+    workspaces: tuple[str, ...]
+    author: str | None
+    since: datetime | None
+    scan: bool
+    timeout: float
+
+    def search(self) -> Search:
+        """What Beaker is to be asked for."""
+        from olmix_evalscript.beaker import Search
+
+        since = self.since
+        if self.scan and since is None:
+            since = datetime.now(timezone.utc) - SCANNED
+        return Search(self.workspaces, self.author, since=since, timeout=self.timeout)
+
+    def experiments(self, group_id: str, reporting: Reporting) -> list[Experiment]:
+        """All that may belong to the group.
+
+        Raises:
+            EvalScriptError: If they cannot be had.
+        """
+        if self.snapshot is not None:
+            from olmix_evalscript import snapshot
+
+            return snapshot.load(self.snapshot, group_id)
+        from olmix_evalscript import beaker
+
+        find = beaker.find_by_scan if self.scan else beaker.find
+        with reporting() as report:
+            return find(group_id, self.search(), report)
+
+    def swarm(
+        self, group_id: str, reporting: Reporting, checkpoint_root: str | None, status: str | None
+    ) -> Swarm:
+        """The group's swarm, with at least one variant.
+
+        Raises:
+            EvalScriptError: If it cannot be had or there is none.
+        """
+        experiments = self.experiments(group_id, reporting)
+        swarm = build_swarm(group_id, experiments, checkpoint_root=checkpoint_root, status=status)
+        self.check(swarm, len(experiments))
+        return swarm
+
+    def check(self, swarm: Swarm, found: int) -> None:
+        """Refuse a swarm without variants.
+
+        Args:
+            swarm: What was made of the experiments.
+            found: How many experiments there were.
+
+        Raises:
+            SwarmError: If there is none, with what to try next.
+        """
+        if not swarm.variants and not swarm.unreadable:
+            raise SwarmError(_why_nothing(self, swarm, found))
+
+
+def _why_nothing(finding: Finding, swarm: Swarm, found: int) -> str:
+    group_id, left_out = swarm.group_id, swarm.left_out
+    if left_out.other_status:
+        return (
+            f"none of the {left_out.other_status} variants of {group_id} has that status. "
+            f"Try `olmix-evalscript show {group_id}` to see theirs."
+        )
+    if found:
+        what = f"{found} experiments carry the ID {group_id}, but none trains a run of that group"
+    else:
+        what = f"nothing on Beaker carries the ID {group_id}"
+    if finding.snapshot is not None or finding.scan:
+        return f"{what}. Try `olmix-evalscript list` to see the swarms there are."
+    where = finding.workspaces or ("OWNER/NAME",)
+    scan = " ".join(f"-w {workspace}" for workspace in where)
+    return (
+        f"{what}. Try `olmix-evalscript list` to see the swarms there are, or, if its runs were "
+        f"named by hand, `olmix-evalscript generate {group_id} --scan {scan} --since 30d`."
+    )

@@ -1,0 +1,91 @@
+"""Experiments and variants as the launchers make them, for any test to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
+
+from olmix_evalscript.command import TrainerRun
+from olmix_evalscript.experiment import Experiment, Task
+from olmix_evalscript.swarm import Variant
+
+GROUP = "58362402"
+START = datetime(2026, 3, 2, tzinfo=timezone.utc)
+S3_ROOT = "s3://ai2-llm/checkpoints/kylel"
+
+
+def trainer_words(
+    run_name: str,
+    *,
+    group: str = GROUP,
+    cluster: str | None = "ai2/neptune-cirrascale",
+    user: str | None = "KYLEL",
+    weka: bool = False,
+    script: str = "olmix/launch/train.py",
+    more: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """A trainer's command; None leaves an option out."""
+    words = [script, "train", "-n", run_name, "-g", group, "-w", str(weka)]
+    words += ["-c", cluster] if cluster else []
+    words += ["-u", user] if user else []
+    return (*words, *more)
+
+
+def job(
+    *words: str,
+    name: str = "run",
+    minutes: int = 0,
+    status: str = "succeeded",
+    author: str = "kylel",
+    constraints: tuple[str, ...] = (),
+    tasks: int = 1,
+    problem: str = "",
+) -> Experiment:
+    """An experiment that runs these words, launched some minutes after START."""
+    return Experiment(
+        id=f"01J{minutes:05d}",
+        name=name,
+        author=author,
+        workspace="ai2/oe-data",
+        created=START + timedelta(minutes=minutes),
+        status=status,
+        tasks=(Task(words, constraints),) * tasks,
+        problem=problem,
+    )
+
+
+def experiment(
+    run_name: str,
+    *,
+    name: str | None = None,
+    group: str = GROUP,
+    cluster: str | None = "ai2/neptune-cirrascale",
+    user: str | None = "KYLEL",
+    weka: bool = False,
+    minutes: int = 0,
+    status: str = "succeeded",
+    constraints: tuple[str, ...] = (),
+    script: str = "olmix/launch/train.py",
+    author: str = "kylel",
+    tasks: int = 1,
+    more: Sequence[str] = (),
+) -> Experiment:
+    """An experiment that trains a run."""
+    words = trainer_words(
+        run_name, group=group, cluster=cluster, user=user, weka=weka, script=script, more=more
+    )
+    return job(
+        *words,
+        name=name or run_name,
+        minutes=minutes,
+        status=status,
+        author=author,
+        constraints=constraints,
+        tasks=tasks,
+    )
+
+
+def variant(number: int, root: str = S3_ROOT) -> Variant:
+    """A variant of the swarm `mix`, whose run directories lie below a root."""
+    run = TrainerRun("olmix", f"mix-{GROUP}-{number:04d}", GROUP, "ai2/neptune", "kylel", False)
+    return Variant(number, run, f"{root}/{run.run_name}")
