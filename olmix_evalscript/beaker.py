@@ -507,7 +507,7 @@ def _spec_task(task: dict[str, Any]) -> Task:
 
 def _words(task: dict[str, Any], key: str) -> tuple[str, ...]:
     value = task.get(key)
-    words = () if value in (None, "", "null", "~") else yamltext.strings(value)
+    words = () if yamltext.is_absent(value) else yamltext.strings(value)
     if words is None:
         raise ValueError(f"{key!r} of a task is no list of strings")
     return words
