@@ -21,3 +21,7 @@ class SwarmError(EvalScriptError):
 
 class TrainerCommandError(EvalScriptError):
     """A command that runs a trainer, but does not say plainly which run it trains."""
+
+
+class FitError(EvalScriptError):
+    """Mixtures, priors or evaluation results of which no sound fit can be made."""
