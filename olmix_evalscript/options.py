@@ -330,6 +330,56 @@ class ListOptions(TableOptions):
     output_dir: OutputDir = DEFAULT_OUTPUT_DIR
 
 
+@dataclass(frozen=True)
+class FitOptions(Panel):
+    """What the fit's files are made of, and where they go."""
+
+    panel: ClassVar[str] = "Fit"
+
+    results: Annotated[
+        str | None,
+        _option(
+            "--results",
+            metavar="PATH",
+            help="A folder of metrics-all.jsonl files, or the JSON of olmo-cookbook-eval results.",
+        ),
+    ] = None
+    priors: Annotated[
+        str | None,
+        _option(
+            "--priors",
+            metavar="FILE",
+            help="A YAML with priors: of olmix priors compute, a generation or a fit config.",
+        ),
+    ] = None
+    step: Annotated[
+        str | None,
+        _option(
+            "--step",
+            metavar="N",
+            help="The step of all variants. Default: the one of more than half of them.",
+        ),
+    ] = None
+    output: Annotated[
+        str | None,
+        _option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="The folder of the files. Default: output/fit/olmix-GROUP_ID.",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.step is not None and not (self.step.isascii() and self.step.isdecimal()):
+            raise typer.BadParameter(
+                f"{self.step!r} is not a step: expected a number", param_hint="--step"
+            )
+        if self.results is None and (self.priors or self.step):
+            hint = "--priors" if self.priors else "--step"
+            raise typer.BadParameter("needs --results", param_hint=hint)
+
+
 # --- Safety -------------------------------------------------------------------------------
 
 
@@ -376,7 +426,12 @@ class SafetyOptions(VariantOptions):
 
     strict: Annotated[bool, _option("--strict", help="Fail if there are warnings.")] = False
     allow_partial: Annotated[
-        bool, _option("--allow-partial", help="Skip experiments that cannot be read.")
+        bool,
+        _option(
+            "--allow-partial",
+            help="Skip experiments that cannot be read; in collect, also variants without all "
+            "results.",
+        ),
     ] = False
 
 

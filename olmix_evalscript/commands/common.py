@@ -85,6 +85,8 @@ def choose_tasks(options: TaskOptions, config: EvalConfig, console: Console) -> 
         similar = ", ".join(known.similar_tasks(task))
         if similar:
             console.warn(f"{task} is no task of the known sets; did you mean {similar}?")
+        elif task in config.unknown:
+            console.warn(f"{task} is no task of the known sets; it is taken as the fit names it")
     return chosen
 
 
