@@ -153,6 +153,8 @@ def _records(paths: Iterable[Path]) -> Iterator[tuple[dict[str, Any], str]]:
         count = 0
         for count, line in enumerate(_lines(path), start=1):
             place = f"{path}:{count}"
+            if line.isspace():
+                continue
             try:
                 record = json.loads(line.decode("utf-8"))
             except (ValueError, RecursionError) as error:
@@ -270,20 +272,25 @@ def _of_table(
     Raises:
         FitError: If it cannot be known that a column of BPB is that of a task.
     """
-    columns: dict[str, list[str]] = {}
-    for column in table:
-        columns.setdefault(bpb_name(column) or "", []).append(column)
     models = {model for values in table.values() for model in values}
     kept = [model for model in sorted(models) if _checkpoint(model, runs, others) is not None]
+    filled = {
+        column
+        for column, values in table.items()
+        if any(values.get(model) is not None for model in kept)
+    }
+    columns: dict[str | None, list[str]] = {}
+    for column in sorted(filled):
+        columns.setdefault(bpb_name(column), []).append(column)
     findings: _Findings = {}
     for task in sorted(tasks):
         name = bpb_name(task)
-        sources = [column for column in columns.get(name or "", ()) if column != name]
-        if name in table and name != task and sources != [task]:
-            what = " and ".join(sources) or "no task"
+        sources = [column for column in columns.get(name, ()) if column != name]
+        if name in filled and name != task and sources != [task]:
+            what = " and ".join(map(shown, sources)) or "no task"
             raise FitError(
-                f"{path}: its column {shown(name)} is the BPB of {what} there, not of {task} "
-                "alone. Ask for all columns with `--tasks .`, or use the folder of raw results."
+                f"{path}: its column {name} is the BPB of {what} there, not of {task} alone. "
+                "Ask for all columns with `--tasks .`, or use the folder of raw results."
             )
         for model in kept:
             if table.get(task, {}).get(model) is not None:
