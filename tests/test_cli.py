@@ -59,10 +59,38 @@ def test_help_fits_80_columns(run: Run, command: str) -> None:
     assert max(len(line) for line in lines) <= 80
 
 
+def test_help_shows_options_in_panels(run: Run) -> None:
+    panels = re.findall(r"^╭─ (\w+) ─", run("generate", "--help").stdout, flags=re.M)
+
+    assert panels == ["Evaluation", "Finding", "Output", "Safety", "General"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_shows_no_type_behind_flags_and_arguments(run: Run, command: str) -> None:
+    assert not re.search(r"[<{]", run(*command.split(), "--help").stdout)
+
+
+@pytest.mark.parametrize("command", ["generate", "show"])
+def test_a_group_id_may_stand_after_an_option(run: Run, command: str) -> None:
+    as_argument = run(command, "58362402", "--snapshot", DEMO)
+
+    as_option = run(command, "--snapshot", DEMO, "-g", "58362402")
+
+    assert as_option.returncode == 0
+    assert as_option.stdout == as_argument.stdout
+
+
+def test_a_group_id_named_twice_is_one(run: Run) -> None:
+    result = run("generate", "58362402", "-g", "58362402", "--snapshot", DEMO, "-o", "-")
+
+    assert result.returncode == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["generate"],
+        ["show", "58362402", "6cf425be"],
         ["generate", "58362402", "--nonsense"],
         ["generate", "58362402", "--since", "yesterday"],
         ["generate", "58362402", "--since", "-1d"],
@@ -72,6 +100,8 @@ def test_help_fits_80_columns(run: Run, command: str) -> None:
         ["generate", "58362402", "6cf425be", "-o", "x.sh"],
         ["generate", "58362402", "--check", "-o", "-"],
         ["generate", "58362402", "--timeout", "0"],
+        ["generate", "58362402", "--timeout", "soon"],
+        ["generate", "58362402", "--timeout", "nan"],
         ["show", "58362402", "--", "--priority", "high"],
     ],
 )
@@ -200,7 +230,7 @@ def test_a_status_leaves_the_others_out(run: Run) -> None:
     result = run("generate", "e6f1a2b3", "--snapshot", fixture, "--status", "succeeded", "-o", "-")
 
     assert result.stdout.count("\n  variant ") == 3
-    assert "1 of another status" in result.stderr
+    assert "1 variant of another status" in result.stderr
 
 
 def test_a_status_that_no_variant_has_is_an_error(run: Run) -> None:
@@ -243,7 +273,7 @@ def test_check_of_a_script_that_is_not_there_exits_3(run: Run) -> None:
     result = run("generate", "58362402", "--snapshot", DEMO, "--check")
 
     assert result.returncode == 3
-    assert "is not there" in result.stderr
+    assert "does not exist" in result.stderr
 
 
 def test_a_file_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:

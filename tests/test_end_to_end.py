@@ -51,8 +51,11 @@ def test_what_does_not_belong_is_counted(run: Run, beaker_of: Serve) -> None:
 
     result = run("generate", "58362402")
 
-    assert "3 variants of verify-tokens-140m; left out: 7 that train nothing" in result.stderr
-    assert "1 of other groups, 1 that are sessions" in result.stderr
+    assert (
+        "3 variants of verify-tokens-140m; ignored 7 jobs that are not training runs"
+        in result.stderr
+    )
+    assert "1 run of another group, 1 session" in result.stderr
 
 
 def test_a_listing_with_commands_costs_no_spec(run: Run, beaker_of: Serve) -> None:
