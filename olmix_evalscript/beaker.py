@@ -34,7 +34,7 @@ from olmix_evalscript.report import Report
 from olmix_evalscript.swarm import mentions
 
 PAGE_SIZE = 50  # the server's own limit
-WORKERS = 32  # calls under way at once
+WORKERS = 48  # calls under way at once
 ATTEMPT_SECONDS = 30.0  # after which a call without an answer is made anew
 LONGEST_PAUSE = 4.0  # seconds between two attempts
 PAGES_AHEAD = 4  # whose specs are fetched while an earlier page is waited for
@@ -198,7 +198,7 @@ class _Client:
             if any(words in details for words in _BAD_CERTIFICATE):
                 raise BeakerError(
                     f"{shown(self._address)} has no valid TLS certificate: {details}. Check "
-                    "rpc_address in the Beaker config, the clock, and whether a proxy intercepts it."
+                    "rpc_address in the Beaker config, the clock, and any proxy in between."
                 )
             if code not in _RETRIED:
                 raise _CallError(method, code, details)

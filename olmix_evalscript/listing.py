@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf, isqrt
 from typing import Generic, Protocol, TypeVar
 
 from olmix_evalscript.errors import BeakerError
 
 SECOND = 10**9  # in nanoseconds since 1970, the unit of all times here
-AT_ONCE = 16  # slices
+AT_ONCE = 24  # slices
 MARGIN = 2 * SECOND  # asked for on either side of a slice
 SHORTEST_SPAN = 10 * SECOND  # what a page is taken to cover at least; well over a margin
 FEW_PAGES = 4  # not worth a slice of their own
@@ -86,7 +87,7 @@ def read(
             slice_ = calls.pop(call)
             page = call.result()
             pages.append(slice_.take(page))
-            for each in slice_.rest(page, may_split=len(calls) < AT_ONCE - 1):
+            for each in slice_.rest(page, may_split=len(calls) < AT_ONCE - 2):
                 calls[submit(each.next_page)] = each
         yield from pages
 
@@ -150,28 +151,29 @@ class _Slice(Generic[T]):
         if not page.token:
             return [self._check()] if page.is_full else []
         self._token = unseen(page.token, self._tokens)
-        cut = self._cut() if may_split else None
-        if cut is None:
-            return [self]
-        older = _Slice(self.fetch, self.since, cut)
-        self.since = cut
-        return [self, older]
+        cuts = self._cuts() if may_split else []
+        older = [_Slice(self.fetch, since, until) for until, since in pairwise([*cuts, self.since])]
+        self.since = cuts[0] if cuts else self.since
+        return [self, *older]
 
     def _check(self) -> _Slice[T]:
         """What must be empty if a full last page was the last: a listing may lose its token."""
         until = int(self._oldest) + 1
         return _Slice(self.fetch, self.since, until, must_be_empty=True, seen=self.seen)
 
-    def _cut(self) -> int | None:
-        """Where to divide what is left, judging by the time that the latest page covers.
+    def _cuts(self) -> list[int]:
+        """The times at which to divide what is left, judging by what the latest page covers.
 
-        The geometric mean of that time and of all that is left finds a crowded day in a long year
-        in a few steps, and is no worse than halves where all is evenly spread.
+        The first is away by the geometric mean of the time that the page covers and of all that
+        is left, which finds a crowded day in a long year in a few steps. What is older is halved,
+        which is best where all is evenly spread.
         """
         if self._oldest == inf:
-            return None
-        span = max(int(self._newest - self._oldest), SHORTEST_SPAN)
-        left = int(self._oldest) - (BEGINNING if self.since is None else self.since)
+            return []
+        oldest = int(self._oldest)
+        span = max(int(self._newest) - oldest, SHORTEST_SPAN)
+        left = oldest - (BEGINNING if self.since is None else self.since)
         if left < FEW_PAGES * span:
-            return None
-        return int(self._oldest) - min(isqrt(span * left), left // 2)
+            return []
+        first = min(isqrt(span * left), left // 2)
+        return [oldest - first, oldest - (first + left) // 2]
