@@ -27,6 +27,5 @@ class TrainerCommandError(EvalScriptError):
         self.group_id = group_id  # of the run, where the command says at least that
 
 
-
 class FitError(EvalScriptError):
     """Mixtures, priors or evaluation results of which no sound fit can be made."""
