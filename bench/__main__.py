@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.bench_listing import long_listings, many_matches
+from bench.bench_commands import commands_read
 from bench.bench_script import steps_at_once
 from bench.measure import in_turn, peak_memory, serving, verdict
 from tests.fake_beaker import FakeBeaker, evaluations, variants
@@ -136,6 +137,7 @@ def main() -> int:
         long_listings,
         many_matches,
         answer_to_ctrl_c,
+        commands_read,
     )
     verdicts = [measurement() for measurement in measurements]
     return 0 if all(verdicts) else 1
