@@ -38,6 +38,7 @@ class Console:
     verbose: bool = False
     quiet: bool = False
     _bar: Bar | None = field(default=None, init=False)
+    _progress: Progress | None = field(default=None, init=False)  # what shows the bar
 
     def data(self, text: str) -> None:
         """Print what was asked for, as it is, in UTF-8.
@@ -45,7 +46,7 @@ class Console:
         Raises:
             InvalidInputError: If it cannot be written; a reader that went away is no error.
         """
-        with _writing_to_stdout():
+        with self._without_bar(), _writing_to_stdout():
             sys.stdout.flush()
             sys.stdout.buffer.write(text.encode())
             sys.stdout.buffer.flush()
@@ -121,6 +122,7 @@ class Console:
             yield Bar(_ignore if self.quiet else self._now_and_then(), _nothing)
         else:
             with _progress() as progress:
+                self._progress = progress
                 task = progress.add_task("Asking Beaker", total=total)
                 self._bar = Bar(
                     status=lambda text: progress.update(task, description=text),
@@ -129,7 +131,19 @@ class Console:
                 try:
                     yield self._bar
                 finally:
-                    self._bar = None
+                    self._bar = self._progress = None
+
+    @contextmanager
+    def _without_bar(self) -> Iterator[None]:
+        """Take the bar off the screen meanwhile."""
+        if self._progress is None or not self.is_terminal:
+            yield
+            return
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
 
     @contextmanager
     def report(self) -> Iterator[Report]:

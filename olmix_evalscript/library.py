@@ -11,9 +11,9 @@ from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.experiment import Experiment, Task
-from olmix_evalscript.files import write_whole
 from olmix_evalscript.names import check_group_id, check_name, shown
 from olmix_evalscript.script import Evaluation, render
+from olmix_evalscript.scriptfile import write_script
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
 
@@ -47,7 +47,8 @@ def generate_eval_script(
         The path of the script.
 
     Raises:
-        InvalidInputError: If an argument cannot be meant, or the script cannot be written.
+        InvalidInputError: If an argument cannot be meant, or the script cannot be written: also
+            where it would replace one that somebody edited, or one for other tasks.
     """
     check_group_id(group_id)
     for what, texts in (("run_names", run_names), ("tasks", tasks)):
@@ -79,7 +80,7 @@ def generate_eval_script(
         swarm = replace(swarm, name=check_name("swarm name", swarm_name))
     evaluation = Evaluation(tasks=tuple(tasks), dashboard=f"olmix-{group_id}")
     path = script_path(Path(output_dir), group_id)
-    write_whole(path, render(swarm, evaluation, today()), mode=0o755)
+    write_script(path, render(swarm, evaluation, today()))
     return path
 
 

@@ -295,6 +295,13 @@ class ScriptOptions(Panel):
             "but for its date.",
         ),
     ] = False
+    force: Annotated[
+        bool,
+        _option(
+            "--force",
+            help="Replace a script that was edited, or one for another evaluation.",
+        ),
+    ] = False
 
 
 @dataclass(frozen=True)

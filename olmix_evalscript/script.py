@@ -6,7 +6,6 @@ replaced, and nothing else. Every value goes in single quotes or, checked, into 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -15,6 +14,7 @@ from importlib.resources import files
 from olmix_evalscript import __version__
 from olmix_evalscript.errors import InvalidInputError, SwarmError
 from olmix_evalscript.names import check_cluster, check_name, printable
+from olmix_evalscript.scriptfile import with_checksum
 from olmix_evalscript.swarm import Swarm
 from olmix_evalscript.tasks import check_tasks
 from olmix_evalscript.trainers import check_root
@@ -85,12 +85,7 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
         ("variants", _variants(swarm, roots)),
     ):
         text = _replace(text, block, lines)
-    return text
-
-
-def without_date(script: str) -> str:
-    """The script without its date, to see whether anything else changed."""
-    return re.sub(r"^(# Made by .*) on \d{4}-\d{2}-\d{2} \(UTC\)\.$", r"\1.", script, flags=re.M)
+    return with_checksum(text)
 
 
 def _replace(text: str, block: str, lines: Iterable[str]) -> str:

@@ -269,6 +269,30 @@ def test_check_shows_the_difference_and_exits_3(run: Run, tmp_path: Path) -> Non
     assert (tmp_path / "work" / SCRIPT).read_bytes() == before
 
 
+def test_check_compares_line_ends_too(run: Run, tmp_path: Path) -> None:
+    run("generate", "58362402", "--snapshot", DEMO)
+    path = tmp_path / "work" / SCRIPT
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert run("generate", "58362402", "--snapshot", DEMO, "--check").returncode == 3
+
+
+def test_an_edited_script_is_replaced_only_by_force(run: Run, tmp_path: Path) -> None:
+    run("generate", "58362402", "--snapshot", DEMO)
+    path = tmp_path / "work" / SCRIPT
+    written = path.read_text()
+    path.write_text(written.replace("JOBS=8", "JOBS=2"))
+
+    refused = run("generate", "58362402", "--snapshot", DEMO)
+    kept = path.read_text()
+    forced = run("generate", "58362402", "--snapshot", DEMO, "--force")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{SCRIPT} was edited" in refused.stderr
+    assert "JOBS=2" in kept
+    assert (forced.returncode, path.read_text()) == (0, written)
+
+
 def test_check_of_a_script_that_is_not_there_exits_3(run: Run) -> None:
     result = run("generate", "58362402", "--snapshot", DEMO, "--check")
 

@@ -9,7 +9,6 @@ from olmix_evalscript import tasks as known
 from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import SwarmError
-from olmix_evalscript.files import write_whole
 from olmix_evalscript.options import SafetyOptions, TaskOptions
 from olmix_evalscript.source import Finding
 from olmix_evalscript.swarm import Swarm
@@ -88,13 +87,3 @@ def choose_tasks(options: TaskOptions, config: EvalConfig, console: Console) -> 
         elif task in config.unknown:
             console.warn(f"{task} is no task of the known sets; it is taken as the fit names it")
     return chosen
-
-
-def write_file(path: Path, text: str, mode: int, console: Console) -> None:
-    """Write a file and print its path.
-
-    Raises:
-        InvalidInputError: If it cannot be written there.
-    """
-    write_whole(path, text, mode)
-    console.data(f"{path}\n")

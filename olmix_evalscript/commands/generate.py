@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from olmix_evalscript.app import EXIT_DIFFERS, EXIT_FAILED, command
 from olmix_evalscript.console import Console
-from olmix_evalscript.errors import EvalScriptError, InvalidInputError
+from olmix_evalscript.errors import EvalScriptError
 from olmix_evalscript.options import (
     EvaluationOptions,
     FindingOptions,
@@ -50,6 +49,7 @@ def generate(
     from olmix_evalscript.commands.common import find_swarm
     from olmix_evalscript.library import script_path, today
     from olmix_evalscript.script import render
+    from olmix_evalscript.scriptfile import write_script
 
     console = general.console(context)
     source = finding.source()
@@ -69,7 +69,11 @@ def generate(
             console.data(text)
             return 0
         path = Path(output.output or script_path(Path(output.output_dir), group_id))
-        return _compare(path, text, console) if output.check else _write(path, text, console)
+        if output.check:
+            return _compare(path, text, console)
+        write_script(path, text, force=output.force)
+        console.data(f"{path}\n")
+        return 0
 
     raise typer.Exit(make(groups[0]) if len(groups) == 1 else _make_all(groups, make, console))
 
@@ -113,26 +117,14 @@ def _make_all(groups: Sequence[str], make: Callable[[str], int], console: Consol
     return EXIT_FAILED if failed else max(statuses)
 
 
-def _write(path: Path, text: str, console: Console) -> int:
-    from olmix_evalscript.commands.common import write_file
-
-    write_file(path, text, 0o755, console)
-    return 0
-
-
 def _compare(path: Path, text: str, console: Console) -> int:
-    from olmix_evalscript.script import without_date
+    from olmix_evalscript.scriptfile import difference
 
-    try:
-        on_disk = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    lines = difference(path, text)
+    if lines is None:
         console.warn(f"{path} does not exist; write it with generate, without --check")
         return EXIT_DIFFERS
-    except (OSError, ValueError) as error:
-        raise InvalidInputError(f"cannot read {path}: {error}") from None
-    old, new = (without_date(script).splitlines() for script in (on_disk, text))
-    diff = list(difflib.unified_diff(old, new, str(path), "as of now", lineterm=""))
-    console.data("".join(f"{line}\n" for line in diff))
-    if not diff:
+    console.data("".join(f"{line}\n" for line in lines))
+    if not lines:
         console.note(f"{path} is up to date")
-    return EXIT_DIFFERS if diff else 0
+    return EXIT_DIFFERS if lines else 0

@@ -24,7 +24,8 @@ def snapshot(
     general: GeneralOptions,
 ) -> None:
     """Save what Beaker says of a swarm, without environment variables or secrets."""
-    from olmix_evalscript.commands.common import report_swarm, write_file
+    from olmix_evalscript.commands.common import report_swarm
+    from olmix_evalscript.files import write_whole
     from olmix_evalscript.snapshot import dump
     from olmix_evalscript.swarm import build_swarm
 
@@ -37,5 +38,7 @@ def snapshot(
     text = dump(group_id, experiments)
     if output.output == "-":
         console.data(text)
-    else:
-        write_file(Path(output.output or f"{group_id}.yaml"), text, 0o644, console)
+        return
+    path = Path(output.output or f"{group_id}.yaml")
+    write_whole(path, text, 0o644)
+    console.data(f"{path}\n")
