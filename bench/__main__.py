@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
+from bench.bench_fit import collecting
 from bench.bench_script import steps_at_once
 from bench.measure import in_turn, peak_memory, verdict
 from tests.fake_beaker import FakeBeaker, evaluations, variants
@@ -145,6 +146,7 @@ def main() -> int:
         memory_of_a_long_list,
         steps_at_once,
         answer_to_ctrl_c,
+        collecting,
     )
     verdicts = [measurement() for measurement in measurements]
     return 0 if all(verdicts) else 1

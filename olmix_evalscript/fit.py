@@ -264,14 +264,12 @@ def _check_columns(what: str, columns: Iterable[str]) -> None:
 
 
 def _csv(columns: Sequence[str], rows: Iterable[tuple[Variant, Sequence[float | None]]]) -> str:
-    """The shortest text of each number that reads back as the same number."""
+    """A row for each variant; csv writes a float as repr, so that it reads back as the same."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "name", "index", *columns])
     for variant, values in rows:
-        writer.writerow(
-            [variant.run_name, variant.run_name, variant.number, *(repr(value) for value in values)]
-        )
+        writer.writerow([variant.run_name, variant.run_name, variant.number, *values])
     return text.getvalue()
 
 

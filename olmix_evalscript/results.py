@@ -52,11 +52,33 @@ class Results:
 class _Finding(NamedTuple):
     value: Any  # as in the file; None where the task has no BPB
     date: str  # current_date; empty in olmo-cookbook's JSON, which has one result for each task
-    place: str  # for messages
+    place: str  # the file, and the line if it has many
 
 
-#: Model and task to what was found; one finding each.
-_Findings = dict[tuple[str, str], _Finding]
+#: Model to task to what was found; one finding each.
+_Findings = dict[str, dict[str, _Finding]]
+
+
+class _Models:
+    """Which models are plain checkpoints of some runs, and which others were made from them."""
+
+    def __init__(self, run_names: Collection[str]) -> None:
+        self.others: set[str] = set()
+        self._runs = frozenset(run_names)
+        self._known: dict[str, tuple[str, int] | None] = {}
+
+    def checkpoint(self, model: str) -> tuple[str, int] | None:
+        """The run and step of a model; None unless it is a plain checkpoint of these runs."""
+        if model not in self._known:
+            match = _MODEL.fullmatch(model)
+            found = (match["run"], int(match["step"])) if match else None
+            self._known[model] = found if found and found[0] in self._runs else None
+            if self._known[model] is None and self._is_made_from_a_run(model):
+                self.others.add(model)
+        return self._known[model]
+
+    def _is_made_from_a_run(self, model: str) -> bool:
+        return any(model[: place.start()] in self._runs for place in re.finditer("_", model))
 
 
 def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Results:
@@ -73,63 +95,55 @@ def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Resu
         FitError: If a file cannot be read, is cut off, or has a value that is not a BPB, or if two
             results contradict each other.
     """
-    tasks = frozenset(tasks)
-    runs = frozenset(run_names)
-    others: set[str] = set()
+    models = _Models(run_names)
     try:
         if path.is_dir():
-            findings = _newest(_records(_result_files(path)), runs, tasks, others)
+            findings = _newest(_records(_result_files(path)), models, frozenset(tasks))
         else:
-            findings = _of_table(_table(path), path, runs, tasks, others)
+            findings = _of_table(_table(path), str(path), models, frozenset(tasks))
     except OSError as error:
         raise FitError(f"cannot read {error.filename or path}: {error.strerror}") from None
-    return Results(_by_run(findings), tuple(sorted(others)))
+    return Results(_by_run(findings, models), tuple(sorted(models.others)))
 
 
-def _checkpoint(model: str, runs: Collection[str], others: set[str]) -> tuple[str, int] | None:
-    """The run and step that a model's name says, if it is a plain checkpoint of these runs."""
-    match = _MODEL.fullmatch(model)
-    if match and match["run"] in runs:
-        return match["run"], int(match["step"])
-    if any(model[: place.start()] in runs for place in re.finditer("_", model)):
-        others.add(model)
-    return None
-
-
-def _by_run(findings: _Findings) -> dict[str, dict[int, dict[str, float | None]]]:
+def _by_run(findings: _Findings, models: _Models) -> dict[str, dict[int, dict[str, float | None]]]:
     """Check all values, and join what a checkpoint and its converted form have."""
     found: dict[str, dict[int, dict[str, float | None]]] = {}
-    first: dict[tuple[str, int, str], _Finding] = {}
-    for (model, task), finding in findings.items():
-        match = _MODEL.fullmatch(model)
-        assert match is not None  # only such models are kept
-        run, step = match["run"], int(match["step"])
-        value = None if finding.value is None else _number(finding.value, finding.place)
-        of_step = found.setdefault(run, {}).setdefault(step, {})
-        other = of_step.setdefault(task, None)
-        if value is None:
+    first: dict[tuple[str, int], str] = {}  # the model of a run and step that came first
+    for model, by_task in findings.items():
+        run, step = checkpoint = models.checkpoint(model) or ("", 0)  # none but these are kept
+        values = {task: _bpb(finding, task, model) for task, finding in by_task.items()}
+        of_step = found.setdefault(run, {}).setdefault(step, values)
+        other = first.setdefault(checkpoint, model)
+        if other == model:
             continue
-        if other is not None and other != value:
-            raise FitError(
-                f"{run} has two values of {shown(task)} at step {step}, as it is and converted: "
-                f"{other!r} in {first[run, step, task].place}, {value!r} in {finding.place}. "
-                "Keep the results of one of the two."
-            )
-        of_step[task] = value
-        first[run, step, task] = finding
+        for task, value in values.items():
+            if value is None or of_step.get(task) is None:
+                of_step[task] = of_step.get(task) if value is None else value
+            elif of_step[task] != value:
+                raise FitError(
+                    f"{shown(task)} has two values at step {step} of {run}: {of_step[task]!r} of "
+                    f"{other} in {findings[other][task].place}, {value!r} of {model} in "
+                    f"{by_task[task].place}. Keep the results of one of the two."
+                )
     return found
 
 
-def _number(value: Any, place: str) -> float:
-    number = math.nan
+def _bpb(finding: _Finding, task: str, model: str) -> float | None:
+    value = finding.value
+    if value is None:
+        return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             number = float(value)
         except OverflowError:
             number = math.inf
-    if not (math.isfinite(number) and number >= 0):
-        raise FitError(f"{place}: the value is {shown(str(value))}; expected bits per byte")
-    return number
+        if 0 <= number < math.inf:
+            return number
+    raise FitError(
+        f"{finding.place}: {shown(task)} of {model} has the value {shown(str(value))}; "
+        "expected bits per byte"
+    )
 
 
 # --- raw results --------------------------------------------------------------------------
@@ -180,9 +194,8 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 def _newest(
     records: Iterable[tuple[dict[str, Any], str]],
-    runs: Collection[str],
+    models: _Models,
     tasks: Collection[str],
-    others: set[str],
 ) -> _Findings:
     """The newest result of each model and task; the fields are those of ``MetricsAll`` in
     olmo-cookbook's cookbook/eval/datalake.py."""
@@ -199,7 +212,7 @@ def _newest(
             if ":bpb" in task:
                 values.append(metrics.get("primary_score"))
             model = model if revision is None else f"{model}:{revision}"
-            if is_aggregate or _checkpoint(model, runs, others) is None or task not in tasks:
+            if is_aggregate or models.checkpoint(model) is None or task not in tasks:
                 continue
         except (AttributeError, KeyError, TypeError):
             raise FitError(
@@ -208,7 +221,8 @@ def _newest(
             ) from None
         value = next((v for v in values if v is not None), None) if bpb_name(task) else None
         finding = _Finding(value, date, place)
-        findings[model, task] = _newer(findings.get((model, task)), finding, model, task)
+        of_model = findings.setdefault(model, {})
+        of_model[task] = _newer(of_model.get(task), finding, model, task)
     return findings
 
 
@@ -261,19 +275,15 @@ def _table(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _of_table(
-    table: dict[str, dict[str, Any]],
-    path: Path,
-    runs: Collection[str],
-    tasks: Collection[str],
-    others: set[str],
+    table: dict[str, dict[str, Any]], place: str, models: _Models, tasks: Collection[str]
 ) -> _Findings:
     """Each task's column of BPB, for the models that have the task itself.
 
     Raises:
         FitError: If it cannot be known that a column of BPB is that of a task.
     """
-    models = {model for values in table.values() for model in values}
-    kept = [model for model in sorted(models) if _checkpoint(model, runs, others) is not None]
+    names = sorted({model for values in table.values() for model in values})
+    kept = [model for model in names if models.checkpoint(model) is not None]
     filled = {
         column
         for column, values in table.items()
@@ -282,18 +292,19 @@ def _of_table(
     columns: dict[str | None, list[str]] = {}
     for column in sorted(filled):
         columns.setdefault(bpb_name(column), []).append(column)
-    findings: _Findings = {}
+    findings: _Findings = {model: {} for model in kept}
     for task in sorted(tasks):
         name = bpb_name(task)
         sources = [column for column in columns.get(name, ()) if column != name]
         if name in filled and name != task and sources != [task]:
             what = " and ".join(map(shown, sources)) or "no task"
             raise FitError(
-                f"{path}: its column {name} is the BPB of {what} there, not of {task} alone. "
+                f"{place}: its column {name} is the BPB of {what} there, not of {task} alone. "
                 "Ask for all columns with `--tasks .`, or use the folder of raw results."
             )
+        results, values = table.get(task, {}), table.get(name or "", {})
         for model in kept:
-            if table.get(task, {}).get(model) is not None:
-                value = table.get(name, {}).get(model) if name else None
-                findings[model, task] = _Finding(value, "", f"{path}: {name} of {model}")
-    return findings
+            if results.get(model) is not None:
+                value = values.get(model) if name else None
+                findings[model][task] = _Finding(value, "", place)
+    return {model: by_task for model, by_task in findings.items() if by_task}
