@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -49,14 +49,10 @@ class Results:
         return sorted(step for step in steps if any(v is not None for v in steps[step].values()))
 
 
-class _Finding(NamedTuple):
-    value: Any  # as in the file; None where the task has no BPB
-    date: str  # current_date; empty in olmo-cookbook's JSON, which has one result for each task
-    place: str  # the file, and the line if it has many
-
-
-#: Model to task to what was found; one finding each.
-_Findings = dict[str, dict[str, _Finding]]
+#: Model to task to its value as in the file; None where the task has no BPB.
+_Values = dict[str, dict[str, Any]]
+#: The file, and the line if it has many, of a model's result of a task.
+_Place = Callable[[str, str], str]
 
 
 class _Models:
@@ -98,50 +94,60 @@ def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Resu
     models = _Models(run_names)
     try:
         if path.is_dir():
-            findings = _newest(_records(_result_files(path)), models, frozenset(tasks))
+            found = _newest(_records(_result_files(path)), models, frozenset(tasks))
+            values: _Values = {
+                model: {task: result.value for task, result in by_task.items()}
+                for model, by_task in found.items()
+            }
+            bpb = _by_run(values, models, lambda model, task: found[model][task].place)
         else:
-            findings = _of_table(_table(path), str(path), models, frozenset(tasks))
+            values = _of_table(_table(path), path, models, frozenset(tasks))
+            bpb = _by_run(values, models, lambda model, task: str(path))
     except OSError as error:
         raise FitError(f"cannot read {error.filename or path}: {error.strerror}") from None
-    return Results(_by_run(findings, models), tuple(sorted(models.others)))
+    return Results(bpb, tuple(sorted(models.others)))
 
 
-def _by_run(findings: _Findings, models: _Models) -> dict[str, dict[int, dict[str, float | None]]]:
+def _by_run(
+    values: _Values, models: _Models, place: _Place
+) -> dict[str, dict[int, dict[str, float | None]]]:
     """Check all values, and join what a checkpoint and its converted form have."""
     found: dict[str, dict[int, dict[str, float | None]]] = {}
     first: dict[tuple[str, int], str] = {}  # the model of a run and step that came first
-    for model, by_task in findings.items():
+    for model, by_task in values.items():
         run, step = checkpoint = models.checkpoint(model) or ("", 0)  # none but these are kept
-        values = {task: _bpb(finding, task, model) for task, finding in by_task.items()}
-        of_step = found.setdefault(run, {}).setdefault(step, values)
+        numbers = {
+            task: value if value is None or _is_bpb(value) else _bpb(value, model, task, place)
+            for task, value in by_task.items()
+        }
+        of_step = found.setdefault(run, {}).setdefault(step, numbers)
         other = first.setdefault(checkpoint, model)
         if other == model:
             continue
-        for task, value in values.items():
-            if value is None or of_step.get(task) is None:
-                of_step[task] = of_step.get(task) if value is None else value
-            elif of_step[task] != value:
+        for task, number in numbers.items():
+            if number is None or of_step.get(task) is None:
+                of_step[task] = of_step.get(task) if number is None else number
+            elif of_step[task] != number:
                 raise FitError(
                     f"{shown(task)} has two values at step {step} of {run}: {of_step[task]!r} of "
-                    f"{other} in {findings[other][task].place}, {value!r} of {model} in "
-                    f"{by_task[task].place}. Keep the results of one of the two."
+                    f"{other} in {place(other, task)}, {number!r} of {model} in "
+                    f"{place(model, task)}. Keep the results of one of the two."
                 )
     return found
 
 
-def _bpb(finding: _Finding, task: str, model: str) -> float | None:
-    value = finding.value
-    if value is None:
-        return None
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-        if 0 <= number < math.inf:
-            return number
+def _is_bpb(value: Any) -> bool:
+    return type(value) is float and 0 <= value < math.inf
+
+
+def _bpb(value: Any, model: str, task: str, place: _Place) -> float:
+    try:
+        if type(value) is int and _is_bpb(float(value)):
+            return float(value)
+    except OverflowError:
+        pass
     raise FitError(
-        f"{finding.place}: {shown(task)} of {model} has the value {shown(str(value))}; "
+        f"{place(model, task)}: {shown(task)} of {model} has the value {shown(str(value))}; "
         "expected bits per byte"
     )
 
@@ -192,14 +198,20 @@ def _lines(path: Path) -> Iterator[bytes]:
             yield line
 
 
+class _Result(NamedTuple):
+    value: Any
+    date: str  # current_date
+    place: str
+
+
 def _newest(
     records: Iterable[tuple[dict[str, Any], str]],
     models: _Models,
     tasks: Collection[str],
-) -> _Findings:
+) -> dict[str, dict[str, _Result]]:
     """The newest result of each model and task; the fields are those of ``MetricsAll`` in
     olmo-cookbook's cookbook/eval/datalake.py."""
-    findings: _Findings = {}
+    newest: dict[str, dict[str, _Result]] = {}
     for record, place in records:
         try:
             metadata = record["task_config"].get("metadata") or {}
@@ -220,13 +232,12 @@ def _newest(
                 "task_config, metrics and model_config"
             ) from None
         value = next((v for v in values if v is not None), None) if bpb_name(task) else None
-        finding = _Finding(value, date, place)
-        of_model = findings.setdefault(model, {})
-        of_model[task] = _newer(of_model.get(task), finding, model, task)
-    return findings
+        of_model = newest.setdefault(model, {})
+        of_model[task] = _newer(of_model.get(task), _Result(value, date, place), model, task)
+    return newest
 
 
-def _newer(old: _Finding | None, new: _Finding, model: str, task: str) -> _Finding:
+def _newer(old: _Result | None, new: _Result, model: str, task: str) -> _Result:
     if old is None:
         return new
     dates = _date(old), _date(new)
@@ -238,14 +249,14 @@ def _newer(old: _Finding | None, new: _Finding, model: str, task: str) -> _Findi
     return new if dates[1] > dates[0] else old
 
 
-def _date(finding: _Finding) -> datetime:
+def _date(result: _Result) -> datetime:
     """The moment of an evaluation, such as ``2026-02-01 00:00:00 UTC``."""
     try:
-        text = re.sub(r" ?(UTC|Z)$", "+00:00", finding.date)
+        text = re.sub(r" ?(UTC|Z)$", "+00:00", result.date)
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         raise FitError(
-            f"{finding.place}: its current_date is {shown(str(finding.date))}, so it cannot be "
+            f"{result.place}: its current_date is {shown(str(result.date))}, so it cannot be "
             "told whether it is the newer of two results"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
@@ -275,8 +286,8 @@ def _table(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _of_table(
-    table: dict[str, dict[str, Any]], place: str, models: _Models, tasks: Collection[str]
-) -> _Findings:
+    table: dict[str, dict[str, Any]], path: Path, models: _Models, tasks: Collection[str]
+) -> _Values:
     """Each task's column of BPB, for the models that have the task itself.
 
     Raises:
@@ -292,19 +303,18 @@ def _of_table(
     columns: dict[str | None, list[str]] = {}
     for column in sorted(filled):
         columns.setdefault(bpb_name(column), []).append(column)
-    findings: _Findings = {model: {} for model in kept}
+    found: _Values = {model: {} for model in kept}
     for task in sorted(tasks):
         name = bpb_name(task)
         sources = [column for column in columns.get(name, ()) if column != name]
         if name in filled and name != task and sources != [task]:
             what = " and ".join(map(shown, sources)) or "no task"
             raise FitError(
-                f"{place}: its column {name} is the BPB of {what} there, not of {task} alone. "
+                f"{path}: its column {name} is the BPB of {what} there, not of {task} alone. "
                 "Ask for all columns with `--tasks .`, or use the folder of raw results."
             )
-        results, values = table.get(task, {}), table.get(name or "", {})
+        results, values = table.get(task, {}), table.get(name, {}) if name else {}
         for model in kept:
             if results.get(model) is not None:
-                value = values.get(model) if name else None
-                findings[model][task] = _Finding(value, "", place)
-    return {model: by_task for model, by_task in findings.items() if by_task}
+                found[model][task] = values.get(model)
+    return {model: by_task for model, by_task in found.items() if by_task}
