@@ -2,48 +2,50 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-import typer
-
-import olmix_evalscript.commands  # noqa: F401 - adds them to the app
-from olmix_evalscript import __version__
-from olmix_evalscript.app import EXIT_FAILED, Session, app, flattened
-from olmix_evalscript.console import Console
-from olmix_evalscript.errors import EvalScriptError
-from olmix_evalscript.options import GeneralOptions
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 
 def main() -> NoReturn:
     """Run the command line; what stands after ``--`` is for olmo-cookbook-eval."""
-    words = sys.argv[1:]
-    split = words.index("--") if "--" in words else len(words)
+    takes_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if takes_interrupts:  # not so behind nohup
+        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
+    import olmix_evalscript.commands  # noqa: F401 - each adds itself to the app
+    from olmix_evalscript.app import EXIT_FAILED, Session, app
+    from olmix_evalscript.console import Console, open_streams
+    from olmix_evalscript.errors import EvalScriptError, InvalidInputError
+
+    if takes_interrupts:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    open_streams()
     console = Console()
+    words = sys.argv[1:]
+    for word in words:
+        if not _is_text(word):
+            console.error(InvalidInputError(f"the argument {os.fsencode(word)!r} is not UTF-8"))
+            sys.exit(EXIT_USAGE)
+    split = words.index("--") if "--" in words else len(words)
     try:
-        app(words[:split], obj=Session(console, tuple(words[split + 1 :])))
+        try:
+            app(words[:split], obj=Session(console, tuple(words[split + 1 :])))
+        except OSError:
+            console.flush()  # says so if stdout is what failed
+            raise
     except EvalScriptError as error:
         console.error(error)
         sys.exit(EXIT_FAILED)
     sys.exit(0)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        Console().data(f"olmix-evalscript {__version__}\n")
-        raise typer.Exit
-
-
-@app.callback()
-@flattened
-def _root(
-    context: typer.Context,
-    general: GeneralOptions,
-    version: Annotated[
-        bool,
-        typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version."),
-    ] = False,
-) -> None:
-    general.console(context)
-    if context.obj.extra_arguments and context.invoked_subcommand != "generate":
-        raise typer.BadParameter("only generate takes arguments after it", param_hint="--")
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

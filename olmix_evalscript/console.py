@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
@@ -39,19 +40,24 @@ class Console:
     _bar: Bar | None = field(default=None, init=False)
 
     def data(self, text: str) -> None:
-        """Print what was asked for, as it is.
+        """Print what was asked for, as it is, in UTF-8.
 
         Raises:
             InvalidInputError: If it cannot be written; a reader that went away is no error.
         """
-        try:
-            sys.stdout.write(text)
+        with _writing_to_stdout():
             sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is lost
-            raise InvalidInputError(f"cannot write to stdout: {error.strerror}") from None
+            sys.stdout.buffer.write(text.encode())
+            sys.stdout.buffer.flush()
+
+    def flush(self) -> None:
+        """Write what others, such as typer, left to be written.
+
+        Raises:
+            InvalidInputError: If it cannot be written; a reader that went away is no error.
+        """
+        with _writing_to_stdout():
+            sys.stdout.flush()
 
     @property
     def is_terminal(self) -> bool:
@@ -97,7 +103,10 @@ class Console:
     def _tell(self, prefix: str, colour: str | None, text: str) -> None:
         if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
             prefix = typer.style(prefix, fg=colour, bold=True)
-        print(f"{prefix}{_printable(text)}", file=sys.stderr)
+        try:
+            print(f"{prefix}{_printable(text)}", file=sys.stderr, flush=True)
+        except OSError:
+            _discard(sys.stderr)
 
     @contextmanager
     def bar(self, total: int | None = None) -> Iterator[Bar]:
@@ -138,6 +147,42 @@ class Console:
                 self.note(text)
 
         return status
+
+
+def open_streams() -> None:
+    """Open the streams that whoever started this process closed, and let them show any text.
+
+    Otherwise the next file opened would get the number of one, and with it what is meant for
+    that stream. What is meant for a closed stderr is lost; writing to a closed stdout fails.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # the number is free, and the lowest that is: open takes it
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _writing_to_stdout() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard(sys.stdout)
+        raise InvalidInputError(f"cannot write to stdout: {error.strerror}") from None
+
+
+def _discard(stream: TextIO) -> None:
+    """Lose what is left to write, lest Python try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _ignore(text: str) -> None:

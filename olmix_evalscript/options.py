@@ -474,12 +474,13 @@ def parse_since(text: str | None) -> datetime | None:
             age = timedelta(**{units[text[-1]]: int(text[:-1])})
             return datetime.now(timezone.utc) - age
         moment = datetime.fromisoformat(text)
+        zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        return zoned.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is not a date: expected one such as 2026-01-31, or 30d, 2w, 12h",
             param_hint="--since",
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def parse_timeout(text: str) -> float:

@@ -1,4 +1,4 @@
-"""YAML text in, plain strings, lists and dicts out: nothing is converted, nothing can expand."""
+"""YAML text in, plain strings, lists and dicts out: nothing is converted, and all is bounded."""
 
 from __future__ import annotations
 
@@ -16,15 +16,13 @@ _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 def load(text: str) -> Any:
     """Parse one YAML document; every scalar stays the string it is written as.
 
-    Aliases cannot make the result grow: the base loader copies no node and knows no merge keys.
-
     Raises:
-        ValueError: If the text is no YAML, in one line that says where.
+        ValueError: If the text is not YAML, in one line that says where, or is too large.
     """
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"it is longer than {MAX_CHARACTERS} characters")
     try:
-        _check_depth(text)
+        _check_size(text)
         return yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         place = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
@@ -33,13 +31,31 @@ def load(text: str) -> Any:
         raise ValueError(str(error).splitlines()[0]) from None
 
 
-def _check_depth(text: str) -> None:
-    depth = 0
+def _check_size(text: str) -> None:
+    """Refuse what is nested too deeply, or grows too large where aliases are written out."""
+    sizes: dict[str, int] = {}  # of each anchor, in characters with its aliases written out
+    open_collections: list[tuple[str | None, int]] = []  # anchor, and total where it begins
+    total = 0
     for event in yaml.parse(text, Loader=_Loader):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_collections.append((event.anchor, total))
+            total += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, start = open_collections.pop()
+            if anchor is not None:
+                sizes[anchor] = total - start
+        elif isinstance(event, yaml.ScalarEvent):
+            total += 1 + len(event.value)
+            if event.anchor is not None:
+                sizes[event.anchor] = 1 + len(event.value)
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor in {anchor for anchor, _ in open_collections}:
+                raise ValueError("it contains itself")
+            total += sizes.get(event.anchor, 1)
+        if len(open_collections) > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
+        if total > MAX_CHARACTERS:
+            raise ValueError(f"its aliases make it longer than {MAX_CHARACTERS} characters")
 
 
 def strings(value: Any) -> tuple[str, ...] | None:
@@ -47,3 +63,8 @@ def strings(value: Any) -> tuple[str, ...] | None:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     return None
+
+
+def is_absent(value: Any) -> bool:
+    """Whether a value is YAML's null, however it is written."""
+    return value is None or value in ("", "~", "null", "Null", "NULL")
