@@ -134,13 +134,15 @@ def _mapping(path: Path) -> dict[str, Any]:
 
 def _text(data: dict[str, Any], key: str) -> str | None:
     value = data.get(key)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise ValueError(f"{key} is no text")
+    if yamltext.is_absent(value):
+        return None
+    if not isinstance(value, str):
+        raise ValueError(f"{key} is not a text")
     return value
 
 
 def _eval_tasks(data: dict[str, Any]) -> tuple[str, ...]:
-    if "eval_tasks" not in data:
+    if yamltext.is_absent(data.get("eval_tasks")):
         return ()
     tasks = yamltext.strings(data["eval_tasks"])
     if not tasks:

@@ -17,9 +17,8 @@ SHOWN = 5  # different values of one setting
 
 
 def _length(run: TrainerRun) -> str | None:
-    if run.chinchilla_multiple is not None:
-        return f"-x {run.chinchilla_multiple}"
-    return f"-t {run.max_tokens}" if run.max_tokens is not None else None
+    """Such as ``0.5xC``, as multiples of Chinchilla's length are written, or a number of tokens."""
+    return f"{run.chinchilla_multiple}xC" if run.chinchilla_multiple else run.max_tokens
 
 
 #: What all variants of a swarm share; one that differs poisons the fit as a wrong checkpoint does.

@@ -156,13 +156,13 @@ _ENTRY_POINT = "entrypoint.sh"
 #: Programs that never run what they are given.
 _INERT = frozenset(
     """
-    : . [ [[ ack ag alias awk aws base64 beaker break case cat chmod chown cksum cmp continue cp
+    . : [ [[ ack ag alias awk aws base64 beaker break case cat chmod chown cksum cmp continue cp
     curl cut date declare df diff du echo egrep exit export false fgrep file for function gantry
-    gawk gcloud git grep gsutil gzip head hf huggingface-cli jq kill less ln local ls mapfile mawk
-    md5sum mkdir more mv mypy nano nvidia-smi olmix olmo-cookbook-eval pip pip3 popd printf pushd
-    read readonly regmixer return rg rm rmdir rsync ruff scp sed select set sha256sum shellcheck shift
-    sleep sort source stat tac tail tar tee test touch tr trap true typeset uniq unset unzip vi vim
-    wait wandb wc wget yq zip
+    gawk gcloud git grep gsutil gzip head hf huggingface-cli jq kill less ln local ls mapfile
+    mawk md5sum mkdir more mv mypy nano nvidia-smi olmix olmo-cookbook-eval pip pip3 popd printf
+    pushd read readonly regmixer return rg rm rmdir rsync ruff scp sed select set sha256sum
+    shellcheck shift sleep sort source stat tac tail tar tee test touch tr trap true typeset
+    uniq unset unzip vi vim wait wandb wc wget yq zip
     """.split()  # noqa: SIM905 - one word a line would hide the rest
 )
 #: A word that only a shell takes apart.

@@ -138,3 +138,10 @@ priors:
 def test_priors_of_no_use_are_refused(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(InvalidInputError, match=problem):
         priors(tmp_path, text)
+
+
+@pytest.mark.parametrize("null", ["null", "~", "", "Null"])
+def test_a_setting_that_is_null_is_absent(tmp_path: Path, null: str) -> None:
+    loaded = config(tmp_path, f"eval_cluster: {null}\neval_tasks: [lambada]\n")
+
+    assert loaded.cluster is None

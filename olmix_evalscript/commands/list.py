@@ -29,13 +29,14 @@ def list_swarms(
     """
     from olmix_evalscript import beaker
     from olmix_evalscript.library import script_path
-    from olmix_evalscript.overview import summarize, summary_data
+    from olmix_evalscript.overview import in_words, summary_data
+    from olmix_evalscript.swarm import all_swarms
 
     console = general.console(context)
     finding = replace(search, since=search.since or "30d").source()
     mine = finding.author is None and not finding.workspaces
     with console.report() as report:
-        swarms = summarize(beaker.scan(replace(finding.search(), mine=mine), report))
+        swarms = all_swarms(beaker.scan(replace(finding.search(), mine=mine), report))
     folder = Path(output.output_dir)
     data = [
         summary_data(swarm, _if_exists(script_path(folder, swarm.group_id))) for swarm in swarms
@@ -46,13 +47,18 @@ def list_swarms(
     if not data:
         console.note("No swarm was found. Look further back with --since, or with --workspace.")
         return
-    heads = ("group", "swarm", "trainer", "variants", "user", "cluster", "created", "script")
+    heads = (
+        *("group", "swarm", "trainer", "variants", "unreadable", "evaluations"),
+        *("user", "cluster", "created", "script"),
+    )
     rows = [
         (
             item["group_id"],
             item["name"],
             ", ".join(item["trainers"]),
-            ", ".join(f"{count} {status}" for status, count in item["variants"].items()),
+            in_words(item["variants"]),
+            str(item["unreadable"] or ""),
+            in_words(item["evaluations"]),
             ", ".join(item["users"]),
             ", ".join(item["clusters"]),
             item["created"][:10],

@@ -26,7 +26,7 @@ def show(
 ) -> None:
     """Show a swarm's variants and where their checkpoints should be."""
     from olmix_evalscript.commands.common import report_swarm
-    from olmix_evalscript.overview import swarm_data
+    from olmix_evalscript.overview import count_by_status, in_words, swarm_data
 
     console = general.console(context)
     swarm = finding.source().swarm(
@@ -47,9 +47,13 @@ def show(
             v["cluster"],
             shared or v["checkpoint_dir"],
             v["experiments"][0]["url"],
+            in_words(count_by_status(variant.evaluations)),
             "; ".join(v["notes"]),
         )
-        for v in swarm_data(swarm)["variants"]
+        for variant, v in zip(swarm.variants, swarm_data(swarm)["variants"], strict=True)
     ]
-    heads = ("#", "run name", "status", "user", "cluster", "checkpoints", "experiment", "notes")
+    heads = (
+        *("#", "run name", "status", "user", "cluster", "checkpoints", "experiment"),
+        *("evaluations", "notes"),
+    )
     console.table(heads, rows)
