@@ -22,8 +22,8 @@ from olmix_evalscript.tasks import Metric, bpb_name
 
 #: Columns that ``load_from_csv`` (olmix/fit/loaders.py) does not take for data.
 NOT_DATA = ("run", "run_id", "name", "index")
-#: Strength of the pull towards the priors that its proposer demands (``proposer.kl_reg``), as in the
-#: example of olmix's docs/cli/fit.md.
+#: ``proposer.kl_reg``, the pull towards the priors; its proposer fails without one. This value is
+#: that of the example in olmix's docs/cli/fit.md.
 KL_REG = 0.1
 #: How far from 1 it lets a row of ratios sum.
 TOLERANCE = 0.01
