@@ -11,8 +11,9 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
-from bench.bench_listing import long_listings, many_matches
 from bench.bench_commands import commands_read
+from bench.bench_fit import collecting
+from bench.bench_listing import long_listings, many_matches
 from bench.bench_script import steps_at_once
 from bench.measure import in_turn, peak_memory, serving, verdict
 from tests.fake_beaker import FakeBeaker, evaluations, variants
@@ -138,6 +139,7 @@ def main() -> int:
         many_matches,
         answer_to_ctrl_c,
         commands_read,
+        collecting,
     )
     verdicts = [measurement() for measurement in measurements]
     return 0 if all(verdicts) else 1

@@ -22,6 +22,9 @@ from olmix_evalscript.tasks import Metric, bpb_name
 
 #: Columns that ``load_from_csv`` (olmix/fit/loaders.py) does not take for data.
 NOT_DATA = ("run", "run_id", "name", "index")
+#: ``proposer.kl_reg``, the pull towards the priors; its proposer fails without one. This value is
+#: that of the example in olmix's docs/cli/fit.md.
+KL_REG = 0.1
 #: How far from 1 it lets a row of ratios sum.
 TOLERANCE = 0.01
 
@@ -215,7 +218,7 @@ def numbers_to_evaluate(collected: Collected) -> str:
 def fit_yaml(
     folder: Path, domains: Sequence[str], metrics: Sequence[Metric], priors: Priors
 ) -> str:
-    """``fit.yaml``, as ``FitConfig`` (olmix/fit/config.py) loads it.
+    """``fit.yaml``, as ``FitConfig`` (olmix/fit/config.py) loads it and ``olmix fit`` takes it.
 
     Args:
         folder: Where ratios.csv and metrics.csv are; absolute, since olmix takes their paths as
@@ -233,9 +236,9 @@ def fit_yaml(
         ("the priors have no token count of", set(domains) - set(counts)),
     )
     if any(names for _, names in lacks):
-        unused = ("no variant has", (set(sizes) | set(counts)) - set(domains))
+        unused = ("no variant has", set(unused_priors(domains, priors)))
         raise FitError(
-            "; ".join(f"{what} {_listed(names)}" for what, names in (*lacks, unused) if names)
+            "; ".join(f"{what} {listed(names)}" for what, names in (*lacks, unused) if names)
         )
     families: dict[str, list[str]] = {}
     for metric in metrics:
@@ -250,8 +253,14 @@ def fit_yaml(
             "token_counts": {name: counts[name] for name in domains},
         },
         "eval": {"type": "offline", "tasks": families},
+        "proposer": {"kl_reg": KL_REG},
     }
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def unused_priors(domains: Iterable[str], priors: Priors) -> list[str]:
+    """The domains of the priors that no variant has."""
+    return sorted({*priors.relative_sizes, *priors.token_counts} - set(domains))
 
 
 # --- both tables --------------------------------------------------------------------------
@@ -264,18 +273,17 @@ def _check_columns(what: str, columns: Iterable[str]) -> None:
 
 
 def _csv(columns: Sequence[str], rows: Iterable[tuple[Variant, Sequence[float | None]]]) -> str:
-    """The shortest text of each number that reads back as the same number."""
+    """A row for each variant; csv writes a float as repr, so that it reads back as the same."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "name", "index", *columns])
     for variant, values in rows:
-        writer.writerow(
-            [variant.run_name, variant.run_name, variant.number, *(repr(value) for value in values)]
-        )
+        writer.writerow([variant.run_name, variant.run_name, variant.number, *values])
     return text.getvalue()
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
+    """Names for a message, at most ten of them."""
     found = sorted(names)
     more = f" and {len(found) - 10} more" if len(found) > 10 else ""
     return ", ".join(shown(name) for name in found[:10]) + more

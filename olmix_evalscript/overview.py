@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.experiment import Experiment
 from olmix_evalscript.swarm import EvaluationJob, Swarm, Variant
 
@@ -34,12 +35,29 @@ def _variant_data(variant: Variant) -> dict[str, Any]:
         "cluster": variant.run.cluster,
         "checkpoint_dir": variant.checkpoint_dir,
         "is_lost": variant.is_lost,
+        "sources": _sources_data(variant),
         "notes": [*variant.notes, *([f"launched {launches} times"] if launches > 1 else [])],
         "experiments": [_experiment_data(experiment) for experiment in variant.experiments],
         "evaluations": [
             {"step": job.step, **_experiment_data(job.experiment)} for job in variant.evaluations
         ],
     }
+
+
+def _sources_data(variant: Variant) -> list[dict[str, Any]] | None:
+    try:
+        sources = variant.run.sources
+    except TrainerCommandError:
+        return None
+    return [
+        {
+            "name": source.name,
+            "ratio": source.ratio,
+            "repetition": source.repetition,
+            "paths": list(source.paths),
+        }
+        for source in sources
+    ]
 
 
 def _experiment_data(experiment: Experiment) -> dict[str, Any]:

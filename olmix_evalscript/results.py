@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -49,14 +49,32 @@ class Results:
         return sorted(step for step in steps if any(v is not None for v in steps[step].values()))
 
 
-class _Finding(NamedTuple):
-    value: Any  # as in the file; None where the task has no BPB
-    date: str  # current_date; empty in olmo-cookbook's JSON, which has one result for each task
-    place: str  # for messages
+#: Model to task to its value as in the file; None where the task has no BPB.
+_Values = dict[str, dict[str, Any]]
+#: The file, and the line if it has many, of a model's result of a task.
+_Place = Callable[[str, str], str]
 
 
-#: Model and task to what was found; one finding each.
-_Findings = dict[tuple[str, str], _Finding]
+class _Models:
+    """Which models are plain checkpoints of some runs, and which others were made from them."""
+
+    def __init__(self, run_names: Collection[str]) -> None:
+        self.others: set[str] = set()
+        self._runs = frozenset(run_names)
+        self._known: dict[str, tuple[str, int] | None] = {}
+
+    def checkpoint(self, model: str) -> tuple[str, int] | None:
+        """The run and step of a model; None unless it is a plain checkpoint of these runs."""
+        if model not in self._known:
+            match = _MODEL.fullmatch(model)
+            found = (match["run"], int(match["step"])) if match else None
+            self._known[model] = found if found and found[0] in self._runs else None
+            if self._known[model] is None and self._is_made_from_a_run(model):
+                self.others.add(model)
+        return self._known[model]
+
+    def _is_made_from_a_run(self, model: str) -> bool:
+        return any(model[: place.start()] in self._runs for place in re.finditer("_", model))
 
 
 def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Results:
@@ -73,63 +91,65 @@ def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Resu
         FitError: If a file cannot be read, is cut off, or has a value that is not a BPB, or if two
             results contradict each other.
     """
-    tasks = frozenset(tasks)
-    runs = frozenset(run_names)
-    others: set[str] = set()
+    models = _Models(run_names)
     try:
         if path.is_dir():
-            findings = _newest(_records(_result_files(path)), runs, tasks, others)
+            found = _newest(_records(_result_files(path)), models, frozenset(tasks))
+            values: _Values = {
+                model: {task: result.value for task, result in by_task.items()}
+                for model, by_task in found.items()
+            }
+            bpb = _by_run(values, models, lambda model, task: found[model][task].place)
         else:
-            findings = _of_table(_table(path), path, runs, tasks, others)
+            values = _of_table(_table(path), path, models, frozenset(tasks))
+            bpb = _by_run(values, models, lambda model, task: str(path))
     except OSError as error:
         raise FitError(f"cannot read {error.filename or path}: {error.strerror}") from None
-    return Results(_by_run(findings), tuple(sorted(others)))
+    return Results(bpb, tuple(sorted(models.others)))
 
 
-def _checkpoint(model: str, runs: Collection[str], others: set[str]) -> tuple[str, int] | None:
-    """The run and step that a model's name says, if it is a plain checkpoint of these runs."""
-    match = _MODEL.fullmatch(model)
-    if match and match["run"] in runs:
-        return match["run"], int(match["step"])
-    if any(model[: place.start()] in runs for place in re.finditer("_", model)):
-        others.add(model)
-    return None
-
-
-def _by_run(findings: _Findings) -> dict[str, dict[int, dict[str, float | None]]]:
+def _by_run(
+    values: _Values, models: _Models, place: _Place
+) -> dict[str, dict[int, dict[str, float | None]]]:
     """Check all values, and join what a checkpoint and its converted form have."""
     found: dict[str, dict[int, dict[str, float | None]]] = {}
-    first: dict[tuple[str, int, str], _Finding] = {}
-    for (model, task), finding in findings.items():
-        match = _MODEL.fullmatch(model)
-        assert match is not None  # only such models are kept
-        run, step = match["run"], int(match["step"])
-        value = None if finding.value is None else _number(finding.value, finding.place)
-        of_step = found.setdefault(run, {}).setdefault(step, {})
-        other = of_step.setdefault(task, None)
-        if value is None:
+    first: dict[tuple[str, int], str] = {}  # the model of a run and step that came first
+    for model, by_task in values.items():
+        run, step = checkpoint = models.checkpoint(model) or ("", 0)  # none but these are kept
+        numbers = {
+            task: value if value is None or _is_bpb(value) else _bpb(value, model, task, place)
+            for task, value in by_task.items()
+        }
+        of_step = found.setdefault(run, {}).setdefault(step, numbers)
+        other = first.setdefault(checkpoint, model)
+        if other == model:
             continue
-        if other is not None and other != value:
-            raise FitError(
-                f"{run} has two values of {shown(task)} at step {step}, as it is and converted: "
-                f"{other!r} in {first[run, step, task].place}, {value!r} in {finding.place}. "
-                "Keep the results of one of the two."
-            )
-        of_step[task] = value
-        first[run, step, task] = finding
+        for task, number in numbers.items():
+            if number is None or of_step.get(task) is None:
+                of_step[task] = of_step.get(task) if number is None else number
+            elif of_step[task] != number:
+                raise FitError(
+                    f"{shown(task)} has two values at step {step} of {run}: {of_step[task]!r} of "
+                    f"{other} in {place(other, task)}, {number!r} of {model} in "
+                    f"{place(model, task)}. Keep the results of one of the two."
+                )
     return found
 
 
-def _number(value: Any, place: str) -> float:
-    number = math.nan
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:
-            number = math.inf
-    if not (math.isfinite(number) and number >= 0):
-        raise FitError(f"{place}: the value is {shown(str(value))}; expected bits per byte")
-    return number
+def _is_bpb(value: Any) -> bool:
+    return type(value) is float and 0 <= value < math.inf
+
+
+def _bpb(value: Any, model: str, task: str, place: _Place) -> float:
+    try:
+        if type(value) is int and _is_bpb(float(value)):
+            return float(value)
+    except OverflowError:
+        pass
+    raise FitError(
+        f"{place(model, task)}: {shown(task)} of {model} has the value {shown(str(value))}; "
+        "expected bits per byte"
+    )
 
 
 # --- raw results --------------------------------------------------------------------------
@@ -178,15 +198,20 @@ def _lines(path: Path) -> Iterator[bytes]:
             yield line
 
 
+class _Result(NamedTuple):
+    value: Any
+    date: str  # current_date
+    place: str
+
+
 def _newest(
     records: Iterable[tuple[dict[str, Any], str]],
-    runs: Collection[str],
+    models: _Models,
     tasks: Collection[str],
-    others: set[str],
-) -> _Findings:
+) -> dict[str, dict[str, _Result]]:
     """The newest result of each model and task; the fields are those of ``MetricsAll`` in
     olmo-cookbook's cookbook/eval/datalake.py."""
-    findings: _Findings = {}
+    newest: dict[str, dict[str, _Result]] = {}
     for record, place in records:
         try:
             metadata = record["task_config"].get("metadata") or {}
@@ -199,7 +224,7 @@ def _newest(
             if ":bpb" in task:
                 values.append(metrics.get("primary_score"))
             model = model if revision is None else f"{model}:{revision}"
-            if is_aggregate or _checkpoint(model, runs, others) is None or task not in tasks:
+            if is_aggregate or models.checkpoint(model) is None or task not in tasks:
                 continue
         except (AttributeError, KeyError, TypeError):
             raise FitError(
@@ -207,12 +232,12 @@ def _newest(
                 "task_config, metrics and model_config"
             ) from None
         value = next((v for v in values if v is not None), None) if bpb_name(task) else None
-        finding = _Finding(value, date, place)
-        findings[model, task] = _newer(findings.get((model, task)), finding, model, task)
-    return findings
+        of_model = newest.setdefault(model, {})
+        of_model[task] = _newer(of_model.get(task), _Result(value, date, place), model, task)
+    return newest
 
 
-def _newer(old: _Finding | None, new: _Finding, model: str, task: str) -> _Finding:
+def _newer(old: _Result | None, new: _Result, model: str, task: str) -> _Result:
     if old is None:
         return new
     dates = _date(old), _date(new)
@@ -224,14 +249,14 @@ def _newer(old: _Finding | None, new: _Finding, model: str, task: str) -> _Findi
     return new if dates[1] > dates[0] else old
 
 
-def _date(finding: _Finding) -> datetime:
+def _date(result: _Result) -> datetime:
     """The moment of an evaluation, such as ``2026-02-01 00:00:00 UTC``."""
     try:
-        text = re.sub(r" ?(UTC|Z)$", "+00:00", finding.date)
+        text = re.sub(r" ?(UTC|Z)$", "+00:00", result.date)
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
         raise FitError(
-            f"{finding.place}: its current_date is {shown(str(finding.date))}, so it cannot be "
+            f"{result.place}: its current_date is {shown(str(result.date))}, so it cannot be "
             "told whether it is the newer of two results"
         ) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
@@ -261,19 +286,15 @@ def _table(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _of_table(
-    table: dict[str, dict[str, Any]],
-    path: Path,
-    runs: Collection[str],
-    tasks: Collection[str],
-    others: set[str],
-) -> _Findings:
+    table: dict[str, dict[str, Any]], path: Path, models: _Models, tasks: Collection[str]
+) -> _Values:
     """Each task's column of BPB, for the models that have the task itself.
 
     Raises:
         FitError: If it cannot be known that a column of BPB is that of a task.
     """
-    models = {model for values in table.values() for model in values}
-    kept = [model for model in sorted(models) if _checkpoint(model, runs, others) is not None]
+    names = sorted({model for values in table.values() for model in values})
+    kept = [model for model in names if models.checkpoint(model) is not None]
     filled = {
         column
         for column, values in table.items()
@@ -282,7 +303,7 @@ def _of_table(
     columns: dict[str | None, list[str]] = {}
     for column in sorted(filled):
         columns.setdefault(bpb_name(column), []).append(column)
-    findings: _Findings = {}
+    found: _Values = {model: {} for model in kept}
     for task in sorted(tasks):
         name = bpb_name(task)
         sources = [column for column in columns.get(name, ()) if column != name]
@@ -292,8 +313,8 @@ def _of_table(
                 f"{path}: its column {name} is the BPB of {what} there, not of {task} alone. "
                 "Ask for all columns with `--tasks .`, or use the folder of raw results."
             )
+        results, values = table.get(task, {}), table.get(name, {}) if name else {}
         for model in kept:
-            if table.get(task, {}).get(model) is not None:
-                value = table.get(name, {}).get(model) if name else None
-                findings[model, task] = _Finding(value, "", f"{path}: {name} of {model}")
-    return findings
+            if results.get(model) is not None:
+                found[model][task] = values.get(model)
+    return {model: by_task for model, by_task in found.items() if by_task}

@@ -295,6 +295,7 @@ def test_the_fit_has_paths_priors_and_metrics_by_family() -> None:
                 "code": ["mbpp:3shot::none"],
             },
         },
+        "proposer": {"kl_reg": 0.1},
     }
 
 

@@ -179,7 +179,7 @@ def test_a_checkpoint_and_its_converted_form_must_agree(folder: Path) -> None:
         result_line(RUN, TASK, 0.82, model=f"{RUN}_step100-hf"),
     )
 
-    with pytest.raises(FitError, match=r"two values of .* at step 100.*0\.81 in .*:1, 0\.82"):
+    with pytest.raises(FitError, match=r"two values at step 100 .*: 0\.81 of .*:1, 0\.82 of .*:2"):
         load(folder, [RUN], [TASK])
 
 
@@ -199,14 +199,14 @@ def test_what_is_not_bits_per_byte_is_refused_with_file_and_line(
 ) -> None:
     path = write(folder, result_line(RUN, "piqa"), result_line(RUN, TASK, value))
 
-    with pytest.raises(FitError, match=f"{path}:2: the value is .*; expected bits per byte"):
+    with pytest.raises(FitError, match=f"{path}:2: .* has the value .*; expected bits per byte"):
         load(folder, [RUN], [TASK])
 
 
 def test_a_number_too_large_for_a_float_is_refused(folder: Path) -> None:
     write(folder, result_line(RUN, TASK, 0.5).replace("0.5}", "1e999}"))
 
-    with pytest.raises(FitError, match="the value is inf"):
+    with pytest.raises(FitError, match="has the value inf"):
         load(folder, [RUN], [TASK])
 
 
@@ -322,7 +322,7 @@ def test_a_column_of_bpb_that_may_be_of_another_task_is_refused(
 def test_a_value_in_the_json_that_is_not_bpb_is_refused_with_its_place(tmp_path: Path) -> None:
     path = table(tmp_path, {BPB_TASK: {f"{RUN}_step100": float("nan")}})
 
-    with pytest.raises(FitError, match=f"{path}: {BPB_TASK} of {RUN}_step100: the value is nan"):
+    with pytest.raises(FitError, match=f"{path}: {BPB_TASK} of {RUN}_step100 has the value nan"):
         load(path, [RUN], [BPB_TASK])
 
 

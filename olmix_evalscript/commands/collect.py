@@ -51,7 +51,7 @@ def collect(
     from olmix_evalscript.config import load_priors
     from olmix_evalscript.errors import FitError
     from olmix_evalscript.files import write_all
-    from olmix_evalscript.fit import fit_yaml, mixtures
+    from olmix_evalscript.fit import fit_yaml, listed, mixtures, unused_priors
 
     console = general.console(context)
     source = finding.source()
@@ -79,6 +79,9 @@ def collect(
             "--output priors.yaml` writes"
         )
         if priors is not None:
+            unused = unused_priors(mixed.domains, priors)
+            if unused:
+                console.note(f"Left out of the priors, since no variant has it: {listed(unused)}")
             texts["fit.yaml"] = fit_yaml(
                 folder.absolute(), mixed.domains, collected.metrics, priors
             )
