@@ -29,7 +29,7 @@ from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("CONTRIBUTING.md"))]
-COMMANDS = ("generate", "show", "list", "snapshot", "tasks")
+COMMANDS = ("generate", "collect", "show", "list", "snapshot", "tasks")
 
 #: Commands that are not run, since they install or belong to another project: by their form.
 ONLY_BY_FORM = (
@@ -57,10 +57,19 @@ TOOLS = {
     "olmo-cookbook-eval": """
         import os, runpy, sys
         if sys.argv[1] == "results":
-            print("name,mmlu:rc\\nverify-tokens-140m-58362402-0000_step22100,27.18")
+            import json
+            from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS, bpb_name
+            models = [f"verify-tokens-140m-58362402-{n:04d}_step22100" for n in range(8)]
+            tasks = [*OLMO3_OFFLINE_TASKS, *filter(None, map(bpb_name, OLMO3_OFFLINE_TASKS))]
+            print(json.dumps({task: dict.fromkeys(models, 0.8) for task in tasks}))
         else:
             sys.argv[0] = os.environ["COOKBOOK"]
             runpy.run_path(sys.argv[0], run_name="__main__")
+    """,
+    # Writes the demo swarm's priors, whatever the config.
+    "olmix": """
+        import shutil, sys
+        shutil.copy("fixtures/58362402-results/priors.yaml", sys.argv[-1])
     """,
     "less": """
         import shutil, sys
@@ -330,7 +339,7 @@ def test_commands_named_in_the_text_have_the_options_named_with_them(
 ) -> None:
     prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
     for span in re.findall(
-        r"`(?:olmix-evalscript )?((?:generate|show|list|snapshot) -[^`]*)`", prose
+        r"`(?:olmix-evalscript )?((?:generate|collect|show|list|snapshot) -[^`]*)`", prose
     ):
         words = span.split(" -- ")[0]
         command = words.split()[0]
