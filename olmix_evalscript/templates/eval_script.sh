@@ -18,7 +18,7 @@ HF_TASKS=()
 EXTRA_ARGS=()
 #@end settings
 
-JOBS=8 # lookups at the same time
+LOOKUPS=8 # at the same time
 TAB=$'\t'
 SCRIPT="${BASH_SOURCE[0]:-$DASHBOARD.sh}"
 RECORD="$SCRIPT.submitted" # a line for each successful submission
@@ -36,7 +36,7 @@ Usage: bash $SCRIPT [OPTIONS] [-- ARGUMENTS FOR olmo-cookbook-eval]
   --dry-run      pass --dry-run on to olmo-cookbook-eval
   --only LIST    these variants alone, such as 0,3,5-9
   --step N       this step exactly, not the latest
-  --same-step    refuse to submit anything if the steps differ
+  --any-step     each variant's latest, wherever most of them are
   --resume       skip what an earlier run of this script submitted
   --help         show this text
 
@@ -78,14 +78,14 @@ ranges() {
 
 # --- options ----------------------------------------------------------------------------
 
-DRY_RUN='' LIST='' ONLY='' STEP='' SAME_STEP='' RESUME=''
+DRY_RUN='' LIST='' ONLY='' STEP='' ANY_STEP='' RESUME=''
 
 parse_options() {
   while [ $# -gt 0 ]; do
     case "$1" in
       --list) LIST=1 ;;
       --dry-run) DRY_RUN=1 ;;
-      --same-step) SAME_STEP=1 ;;
+      --any-step) ANY_STEP=1 ;;
       --resume) RESUME=1 ;;
       --only=*) parse_only "${1#*=}" ;;
       --step=*) parse_step "${1#*=}" ;;
@@ -110,7 +110,7 @@ parse_options() {
 }
 
 parse_step() {
-  [[ $1 =~ ^0*[1-9][0-9]{0,8}$ ]] || refuse "--step needs a number above 0, not '$1'"
+  [[ $1 =~ ^0*[1-9][0-9]{0,17}$ ]] || refuse "--step needs a number above 0, not '$1'"
   STEP=$((10#$1))
 }
 
@@ -147,7 +147,9 @@ heed_extra_args() {
 # --- variants ---------------------------------------------------------------------------
 
 NUMBERS=() DIRECTORIES=()
-STEPS=() # of each variant: a number, or the reason why there is none
+STATES=() # of each variant: ready, ahead, behind, undecided, unconverted, none or unknown
+STEPS=()  # of each variant: a number, or none or unknown
+MOST=''   # the step that more than half of those with a checkpoint are at
 
 variant() { NUMBERS+=("$1") DIRECTORIES+=("$2"); }
 
@@ -201,7 +203,7 @@ stop() {
 
 signal() {
   local pid
-  for pid in $CHILDREN; do
+  for pid in $CHILDREN $NOTICE; do
     kill "-$1" -- "-$pid" 2>/dev/null
   done
 }
@@ -210,71 +212,137 @@ signal() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-is_used() { [[ " ${DIRECTORIES[*]}" == *" $1"* ]]; }
-
-need_storage() {
-  ! is_used s3:// || has aws || fail "aws is not here; install it to read s3:// checkpoints"
-  ! is_used gs:// || has gcloud || has gsutil ||
-    fail "neither gcloud nor gsutil is here; install gcloud to read gs:// checkpoints"
-  if is_used /weka/ && [ ! -d "$WEKA_MOUNT" ]; then
-    [ -n "${WEKA_ENDPOINT_URL:-}" ] && [ -n "${WEKA_PROFILE:-}" ] ||
-      fail "cannot read /weka: run this where it is mounted, or set WEKA_ENDPOINT_URL and WEKA_PROFILE"
-    has aws || fail "aws is not here; install it to read /weka from outside"
-  fi
-}
-
-# All files whose path begins with $1, one a line.
-list_files() {
+# All that is particular to a storage: LISTER lists the files whose paths begin with a prefix, one
+# a line, and MISSING tells what it needs and is not here. A further storage is a case here, and an
+# entry of STORAGES in trainers.py.
+storage() { # path
+  MISSING=''
   case "$1" in
-    s3://*) list_s3 s3:// "${1#s3://}" ;;
-    gs://*) list_gs "$1" ;;
-    *)
-      if [ -d "$WEKA_MOUNT" ]; then
-        list_folder "${1#/weka/}"
-      else
-        list_s3 /weka/ "${1#/weka/}" --endpoint-url "$WEKA_ENDPOINT_URL" --profile "$WEKA_PROFILE"
-      fi
+    s3://*)
+      LISTER=list_s3
+      has aws || MISSING="aws is not here; install it to read s3:// checkpoints"
+      ;;
+    gs://*)
+      LISTER=list_gs
+      has gcloud || has gsutil ||
+        MISSING="neither gcloud nor gsutil is here; install gcloud to read gs:// checkpoints"
+      ;;
+    /weka/*)
+      LISTER=list_folder
+      [ ! -d "$WEKA_MOUNT" ] || return 0
+      LISTER=list_weka
+      has aws || MISSING="aws is not here; install it to read /weka from outside"
+      [ -n "${WEKA_ENDPOINT_URL:-}" ] && [ -n "${WEKA_PROFILE:-}" ] ||
+        MISSING="cannot read /weka: run this where it is mounted, or set WEKA_ENDPOINT_URL and WEKA_PROFILE"
       ;;
   esac
 }
 
-list_s3() { # what to put before the bucket, bucket/prefix, options for aws
-  local scheme="$1" path="$2"
-  shift 2
-  aws s3 ls --recursive "s3://$path" --cli-connect-timeout 20 "$@" |
-    awk -v bucket="$scheme${path%%/*}/" '{ sub(/^[^ ]+ +[^ ]+ +[0-9]+ /, bucket); print }'
-}
-
-list_gs() {
-  if has gcloud; then gcloud storage ls "$1*/**"; else gsutil ls "$1*/**"; fi
-}
-
-list_folder() { # bucket/prefix
-  local file
-  cd "$WEKA_MOUNT/${1%%/*}" || return
-  for file in "${1#*/}"*/{.metadata.json,config.json} "${1#*/}"*/step*/{.metadata.json,config.json}; do
-    [ ! -e "$file" ] || printf '/weka/%s/%s\n' "${1%%/*}" "$file"
+need_storage() {
+  local directory
+  for directory in "${DIRECTORIES[@]}"; do
+    storage "$directory"
+    [ -z "$MISSING" ] || fail "$MISSING"
   done
 }
 
-# Of files, one a line, the complete checkpoints: directory, step and kind. A trainer writes
-# .metadata.json late and removes it early; a conversion is complete with its config.json.
+# Most files of a checkpoint are tensors, named __0_0.distcp and so on. With this delimiter S3 gives
+# them as one; other servers may know none but the slash.
+list_s3() { list_bucket s3:// "${1#s3://}" --delimiter __; }
+
+list_weka() {
+  list_bucket /weka/ "${1#/weka/}" --endpoint-url "$WEKA_ENDPOINT_URL" --profile "$WEKA_PROFILE"
+}
+
+list_bucket() { # what to put before the bucket, bucket/prefix, options for aws
+  local bucket="${2%%/*}" prefix="${2#*/}" before="$1"
+  shift 2
+  aws s3api list-objects-v2 --bucket "$bucket" --prefix "$prefix" \
+    --query 'Contents[].[Key]' --output text --cli-connect-timeout 20 "$@" |
+    awk -v before="$before$bucket/" '{ print before $0 }'
+}
+
+list_gs() {
+  if has gcloud; then gcloud storage ls "$1**"; else gsutil ls "$1**"; fi
+}
+
+list_folder() {
+  local path="${1#/weka/}" run
+  cd "$WEKA_MOUNT" && ls -d "${path%%/*}/." >/dev/null || return # the bucket, which must be there
+  if [[ $path =~ /step[0-9]*$ ]]; then
+    list_run "${path%/*}" "$path"
+    return
+  fi
+  can_read "${path%/*}" || return
+  for run in "$path"*; do
+    [ -f "$run" ] || list_run "$run" "$run/step"
+  done
+}
+
+# The files of a run that tell which steps are complete, or that it cannot be read.
+list_run() { # run, beginning of its steps' paths
+  local step file files unseen="$1"
+  for step in "$2"*/; do
+    [ -d "$step" ] || break # nothing begins so
+    unseen=''
+    [ -x "$step" ] || unseen="$step"
+    files=("$step"{.metadata.json,model_and_optim/.metadata,train/rank0.pt})
+    case "$step" in
+      *-hf/) files=("$step"config.json "$step"{model.safetensors,pytorch_model.bin}*) ;;
+    esac
+    for file in "${files[@]}"; do
+      [ ! -e "$file" ] || printf '/weka/%s\n' "$file"
+    done
+    [ -z "$unseen" ] || break
+  done
+  [ -z "$unseen" ] || can_read "$unseen" || printf 'failed\t/weka/%s/step\n' "$1"
+}
+
+# Whether a folder can be read; one that is not there holds nothing, and is no failure.
+can_read() {
+  local message
+  message=$(LC_ALL=C ls "$1/." 2>&1 >/dev/null) && return
+  case "$message" in *'No such file or directory') return 0 ;; esac
+  printf '%s\n' "$message" >&2
+  return 1
+}
+
+# Of files, one a line, the complete checkpoints: directory, step and kind. Raw ones have what
+# OLMo-core's latest_checkpoint asks for; a conversion has its config.json before its weights.
 checkpoints() {
   awk -v OFS="$TAB" '
-    function put(kind) { print substr($0, 1, RSTART - 1), substr($0, RSTART + 5) + 0, kind }
-    match($0, /\/step[1-9][0-9]*\/\.metadata\.json$/) { put("raw"); next }
-    match($0, /\/step[1-9][0-9]*-hf\/config\.json$/) { put("hf") }'
+    function put(kind) {
+      match(path, /\/step[0-9]+(-hf)?$/)
+      step = substr(path, RSTART + 5)
+      sub(/-hf$/, "", step)
+      print substr(path, 1, RSTART - 1), step, kind
+    }
+    /^failed\t/ { print; next }
+    {
+      file = $0
+      if (!sub(/^.*\/step[1-9][0-9]*(-hf)?\//, "", file)) next
+      path = substr($0, 1, length($0) - length(file) - 1)
+    }
+    path !~ /-hf$/ {
+      if (file ~ /^(\.metadata\.json|model_and_optim\/\.metadata|train\/rank0\.pt)$/)
+        if (++parts[path] == 3) put("raw")
+      next
+    }
+    file == "config.json" { config[path] = 1 }
+    file ~ /^(model\.safetensors|pytorch_model\.bin)(\.index\.json)?$/ { weights[path] = 1 }
+    config[path] && weights[path] && !done[path]++ { put("hf") }'
 }
 
 # Look up one prefix; what is found goes to $2.found, why nothing could be to $2.error.
 lookup() {
   local attempt status
+  storage "$1"
   printf 'failed\t%s\n' "$1" >"$2.found"
   for attempt in 1 2 3; do
     [ "$attempt" -eq 1 ] || sleep "$attempt"
-    list_files "$1" 2>"$2.error" | checkpoints >"$2.part"
+    "$LISTER" "$1" 2>"$2.error" | checkpoints >"$2.part"
     status=$?
-    [ "$status" -ne 1 ] || ! is_only_empty "$2.error" || status=0
+    [ "$status" -ne 1 ] || ! grep -q 'matched no objects' "$2.error" || status=0 # gcloud and gsutil
     if [ "$status" -eq 0 ]; then
       mv "$2.part" "$2.found"
       return
@@ -282,125 +350,196 @@ lookup() {
   done
 }
 
-# That nothing is there is status 1, of which aws says nothing, and gcloud and gsutil this.
-is_only_empty() { [ ! -s "$1" ] || grep -q 'matched no objects' "$1"; }
-
-# What to look up: a few variants one by one, many by one listing of all that share a name.
+# What to look up: the steps of each run, or runs by the beginning that their names share. It takes
+# as long to start a listing as to list ten runs, and the longest listing is waited for.
 prefixes() {
-  local directory
-  for directory in "${DIRECTORIES[@]}"; do
-    case "${#DIRECTORIES[@]} $directory" in
-      [1-8]' '*) printf '%s/step\n' "$directory" ;;
-      *-"$GROUP_ID"-[0-9]*) printf '%s-\n' "${directory%-*}" ;;
-      *) printf '%s/step\n' "$directory" ;;
-    esac
-  done | sort -u
+  printf '%s\n' "${DIRECTORIES[@]}" | awk -v name="-$GROUP_ID-[0-9][0-9][0-9][0-9]+\$" '
+    function prefix(directory, digits) { # with that many digits cut off
+      if (digits == 0 || directory !~ name) return directory "/step"
+      return substr(directory, 1, length(directory) - digits)
+    }
+    { directories[NR] = $0 }
+    END {
+      runs = 1 # in the longest listing
+      for (digits = 0; digits <= 4; digits++) {
+        split("", seen)
+        count = 0
+        for (i = 1; i <= NR; i++) if (!seen[prefix(directories[i], digits)]++) count++
+        cost = 10 * count + runs
+        if (digits == 0 || cost < least) { least = cost; best = digits }
+        runs *= 10
+      }
+      split("", seen)
+      for (i = 1; i <= NR; i++) if (!seen[prefix(directories[i], best)]++)
+        print prefix(directories[i], best)
+    }'
 }
 
 find_steps() {
-  local prefix step count=0
+  local prefix state step count=0
   prefixes >"$WORK/prefixes"
+  start notice
+  NOTICE="${CHILDREN# }" CHILDREN=''
+  disown "$NOTICE" # bash would report that it was killed
   while IFS= read -r prefix; do
     start lookup "$prefix" "$WORK/$count"
     count=$((count + 1))
-    [ $((count % JOBS)) -ne 0 ] || finish
+    [ $((count % LOOKUPS)) -ne 0 ] || finish
   done <"$WORK/prefixes"
   finish
+  signal KILL
+  NOTICE=''
   latest_steps >"$WORK/steps"
-  while IFS= read -r step; do
-    STEPS+=("$step")
-  done <"$WORK/steps"
+  {
+    IFS= read -r MOST
+    while IFS="$TAB" read -r state step; do
+      STATES+=("$state") STEPS+=("$step")
+    done
+  } <"$WORK/steps"
 }
 
-# Of each variant its latest step, or none, or unknown, or the raw step to be converted.
+NOTICE='' # the process that says what a slow lookup looks at
+
+notice() {
+  local count first
+  sleep 2
+  count=$(grep -c . "$WORK/prefixes")
+  first=$(head -n 1 "$WORK/prefixes")
+  [ "$count" -eq 1 ] || first="$first* and $((count - 1)) more"
+  say "Looking up $first*" >&2
+}
+
+# The step that more than half of the variants with a checkpoint are at, if there is one; then the
+# state and step of each variant.
 latest_steps() {
   printf '%s\n' "${DIRECTORIES[@]}" | cat "$WORK"/*.found - |
-    awk -F "$TAB" -v kind="$KIND" -v wanted="$STEP" '
-      NF == 3 && (wanted == "" || $2 == wanted) && $2 > latest[$3, $1] + 0 { latest[$3, $1] = $2 }
-      NF == 2 { failed[++failures] = $2 }
+    awk -F "$TAB" -v OFS="$TAB" -v kind="$KIND" -v wanted="$STEP" -v any="$ANY_STEP" '
+      # Compared as text, since some awks cut numbers off at 2^31.
+      function later(a, b) {
+        return length(a) > length(b) || length(a) == length(b) && (a "") > (b "")
+      }
+      NF == 3 {
+        if (wanted == "" || ($2 "") == (wanted ""))
+          if (later($2, latest[$3, $1])) latest[$3, $1] = $2
+      }
+      NF == 2 && $2 ~ /\/step$/ { unknown[$2] = 1 }
+      NF == 2 && $2 !~ /\/step$/ { failed[++failures] = $2 }
       NF == 1 {
-        step = latest[kind, $1] + 0
-        raw = latest["raw", $1] + 0
-        if (raw > step) step = "raw " raw
-        if (step == 0) step = "none"
-        for (i = 1; i <= failures; i++) if (index($1 "/step", failed[i]) == 1) step = "unknown"
-        print step
+        state[++variants] = "ready"
+        step[variants] = latest[kind, $1]
+        if (later(latest["raw", $1], latest[kind, $1])) {
+          state[variants] = "unconverted"
+          step[variants] = latest["raw", $1]
+        }
+        if (step[variants] == "") state[variants] = step[variants] = "none"
+        for (i = 1; i <= failures; i++) if (index($1, failed[i]) == 1) unknown[$1 "/step"] = 1
+        if (unknown[$1 "/step"]) state[variants] = step[variants] = "unknown"
+        if (step[variants] ~ /^[0-9]/) { found++; count[step[variants]]++ }
+      }
+      END {
+        for (one in count) if (2 * count[one] > found) most = one
+        print most
+        for (i = 1; i <= variants; i++) {
+          if (any == "" && step[i] ~ /^[0-9]/) {
+            if (most == "") state[i] = "undecided"
+            else if (later(most, step[i])) state[i] = "behind"
+            else if (later(step[i], most) && state[i] == "ready") state[i] = "ahead"
+          }
+          print state[i], step[i]
+        }
       }'
 }
 
 # --- what was found ---------------------------------------------------------------------
 
+READY=0 # variants that can be submitted
+
 # Each of these takes the index of a variant.
 checkpoint() { printf '%s/step%s%s' "${DIRECTORIES[$1]}" "${STEPS[$1]}" "$SUFFIX"; }
-is_ready() { [[ ${STEPS[$1]} == [0-9]* ]]; }
+is_ready() { [[ ${STATES[$1]} == ready || ${STATES[$1]} == ahead ]]; }
 
-ready_steps() { printf '%s\n' "${STEPS[@]}" | grep '^[0-9]'; }
-
-tell() { # what of, pattern of the steps of the variants to be named
-  local i numbers=()
-  for i in "${!STEPS[@]}"; do
-    # shellcheck disable=SC2254 # a pattern
-    case "${STEPS[i]}" in $2) numbers+=("${NUMBERS[i]}") ;; esac
+# Name the variants in a state; COUNT and STEPS in the words are filled in.
+tell() { # state, words
+  local i low='' high='' words="$2" numbers=()
+  for i in "${!STATES[@]}"; do
+    [ "${STATES[i]}" = "$1" ] || continue
+    numbers+=("${NUMBERS[i]}")
+    [[ ${STEPS[i]} == [0-9]* ]] || continue
+    [ -n "$low" ] && [ "$low" -le "${STEPS[i]}" ] || low="${STEPS[i]}"
+    [ -n "$high" ] && [ "$high" -ge "${STEPS[i]}" ] || high="${STEPS[i]}"
   done
-  [ ${#numbers[@]} -gt 0 ] && warn "$1: variant $(ranges "${numbers[@]}")"
+  [ ${#numbers[@]} -gt 0 ] || return
+  [ "$low" = "$high" ] || low="$low-$high"
+  words="${words/COUNT/${#numbers[@]}}"
+  warn "${words/STEPS/$low}: variant $(ranges "${numbers[@]}")"
 }
 
+# A line for each variant, of four columns whatever the terminal.
 show_table() {
   local i width=8 name where
   for name in "${DIRECTORIES[@]##*/}"; do
     [ ${#name} -le "$width" ] || width=${#name}
   done
-  printf "%-8s %-${width}s %-10s %s\n" variant 'run name' step checkpoint
+  printf "%-8s %-${width}s %-10s %s\n" variant run step checkpoint
   for i in "${!NUMBERS[@]}"; do
-    where="-"
-    ! is_ready "$i" || where=$(checkpoint "$i")
+    where="${DIRECTORIES[i]}"
+    case "${STATES[i]}" in
+      none | unknown) ;;
+      unconverted) where="$where/step${STEPS[i]}" ;;
+      *) where="$where/step${STEPS[i]}$SUFFIX" ;;
+    esac
     printf "%-8s %-${width}s %-10s %s\n" "${NUMBERS[i]}" "${DIRECTORIES[i]##*/}" "${STEPS[i]}" "$where"
   done
 }
 
 show_findings() {
-  local most others step
-  most=$(ready_steps | awk '++count[$1] > count[most] { most = $1 } END { print most }')
-  others=$(ready_steps | sort -nu | grep -vx "$most")
-  say "$(ready_steps | grep -c .) of ${#NUMBERS[@]} variants have a checkpoint${STEP:+ of step $STEP}${most:+, most of them at step $most}" >&2
-  show_errors
-  tell 'Could not be looked up' unknown
-  tell 'No complete checkpoint' none
-  tell 'Not converted to Hugging Face format' 'raw *' && show_conversion
-  for step in $others; do
-    tell "At step $step, unlike most" "$step"
+  local i found=0
+  for i in "${!STATES[@]}"; do
+    case "${STATES[i]}" in none | unknown | unconverted) ;; *) found=$((found + 1)) ;; esac
+    ! is_ready "$i" || READY=$((READY + 1))
   done
-  [ -n "$most" ] || fail "There is nothing to submit"
-  [ -z "$SAME_STEP" ] || [ -z "$others" ] ||
-    fail "Nothing is submitted: the steps differ, and --same-step was asked for"
+  say "$found of ${#NUMBERS[@]} variants have a checkpoint${STEP:+ of step $STEP}${MOST:+, most of them at step $MOST}" >&2
+  show_errors
+  tell unknown 'Could not be looked up'
+  tell none 'No complete checkpoint'
+  tell unconverted 'Not converted to Hugging Face format' && show_conversion
+  tell behind 'COUNT held back, at STEPS: they still train, or ended early'
+  tell ahead 'COUNT ahead, at STEPS: submitted all the same'
+  tell undecided 'COUNT at STEPS, and no step has more than half of them' &&
+    fail "Nothing is submitted: take each variant's latest with --any-step, or one step with --step N"
+  [ "$READY" -gt 0 ] || fail "There is nothing to submit"
 }
 
 # The first message of each storage: the others say the same of other variants.
 show_errors() {
-  local storage file
-  for storage in s3:// gs:// /weka/; do
-    file=$(grep -l "^failed$TAB$storage" "$WORK"/*.found | head -n 1)
-    [ -z "$file" ] || warn "A lookup failed: $(cat "${file%.found}.error")"
-  done
+  local file
+  grep "^failed$TAB" "$WORK"/*.found /dev/null |
+    awk -F "$TAB" '{
+      match($2, /^\/?[^:\/]+/)
+      if (seen[substr($2, 1, RLENGTH)]++) next
+      sub(/\.found:failed$/, ".error", $1)
+      print $1
+    }' |
+    while IFS= read -r file; do
+      warn "A lookup failed: $(head -n 9 "$file")"
+    done
 }
 
 # How to convert the first checkpoint that needs it; olmo-cookbook converts folders alone.
 show_conversion() {
   local i path
-  for i in "${!STEPS[@]}"; do
-    case "${STEPS[i]}" in raw*)
-      path="${DIRECTORIES[i]}/step${STEPS[i]#raw }"
-      case "$path" in
-        /weka/*) warn "  olmo-cookbook-eval convert ${path#/weka} -t olmo-core-v2 --use-beaker" ;;
-        *)
-          warn "  copy $path to a folder, then"
-          warn "  olmo-cookbook-eval convert FOLDER/step${STEPS[i]#raw } -t olmo-core-v2"
-          warn "  and copy FOLDER/step${STEPS[i]#raw }-hf to $path-hf"
-          ;;
-      esac
-      return
-      ;;
+  for i in "${!STATES[@]}"; do
+    [ "${STATES[i]}" = unconverted ] || continue
+    path="${DIRECTORIES[i]}/step${STEPS[i]}"
+    case "$path" in
+      /weka/*) warn "  olmo-cookbook-eval convert ${path#/weka} -t olmo-core-v2 --use-beaker" ;;
+      *)
+        warn "  copy $path to a folder, then"
+        warn "  olmo-cookbook-eval convert FOLDER/step${STEPS[i]} -t olmo-core-v2"
+        warn "  and copy FOLDER/step${STEPS[i]}-hf to $path-hf"
+        ;;
     esac
+    return
   done
 }
 
@@ -520,7 +659,7 @@ main() {
   if [ -n "$LIST" ]; then
     show_table
     show_findings
-    [ "$(ready_steps | grep -c .)" -eq ${#NUMBERS[@]} ]
+    [ "$READY" -eq ${#NUMBERS[@]} ]
     return
   fi
   show_findings
