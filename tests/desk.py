@@ -26,7 +26,10 @@ BASH = os.environ.get("TEST_BASH") or shutil.which("bash") or "bash"
 LONG = 60  # seconds; what takes longer hangs
 
 # All the programs that a script may use besides olmo-cookbook-eval and those for storage.
-USERLAND = ("awk", "cat", "cksum", "grep", "head", "mktemp", "mv", "rm", "sleep", "sort", "tail")
+USERLAND = (
+    *("awk", "cat", "cksum", "grep", "head", "mkdir", "mktemp", "mv", "rm", "sleep", "sort"),
+    "tail",
+)
 
 # Where the trainers save, by cluster, with -w True on jupiter.
 USER_FOLDER = "checkpoints/kylel"  # in the bucket ai2-llm, or in a folder of that name on Weka
@@ -82,6 +85,7 @@ class Desk:
         tasks: Sequence[str] = TASKS,
         extra: Sequence[str] = (),
         root: str | None = None,
+        dashboard: str = f"olmix-{GROUP}",
     ) -> None:
         """Write the script of these runs, the clusters taking turns."""
         swarm = build_swarm(
@@ -92,7 +96,7 @@ class Desk:
             ],
             checkpoint_root=root,
         )
-        evaluation = Evaluation(tuple(tasks), f"olmix-{GROUP}", "aus", backend, tuple(extra))
+        evaluation = Evaluation(tuple(tasks), dashboard, "aus", backend, tuple(extra))
         self.path.write_text(render(swarm, evaluation, date(2026, 3, 6)))
 
     def save(self, run: str, *files: str) -> None:
