@@ -619,7 +619,8 @@ count_results() {
     }
     function is_whole(    rest) {
       rest = $0
-      gsub(/"([^"\\]|\\.)*"/, "", rest)
+      gsub(/\\./, "", rest)
+      gsub(/"[^"]*"/, "", rest)
       return rest ~ /^[{].*[}][ \t\r]*$/ && gsub(/[{]/, "", rest) == gsub(/[}]/, "", rest)
     }
     function put() { if (number != "") print most + 0, number }
