@@ -20,6 +20,7 @@ import grpc
 import yaml
 from beaker import Beaker
 from beaker import beaker_pb2 as pb2
+from beaker.config import Config
 from beaker.exceptions import BeakerConfigurationError
 
 from olmix_evalscript import __version__, yamltext
@@ -117,6 +118,16 @@ def find_by_scan(group_id: str, search: Search, report: Report) -> list[Experime
         for experiment in page
         if mentions(group_id, experiment)
     ]
+
+
+def default_workspace() -> str | None:
+    """The ``default_workspace`` of Beaker's own configuration, which gantry launches into; None
+    if there is none of the form OWNER/NAME."""
+    try:
+        workspace = Config.from_env().default_workspace
+    except (BeakerConfigurationError, OSError, ValueError, TypeError):
+        return None
+    return workspace if isinstance(workspace, str) and "/" in workspace else None
 
 
 class _CallError(BeakerError):

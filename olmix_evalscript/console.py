@@ -93,6 +93,12 @@ class Console:
         if not self.quiet:
             self._tell("", None, text)
 
+    def hint(self, *lines: str) -> None:
+        """Say what to do next, to somebody at a terminal; not with --quiet."""
+        if sys.stderr.isatty():
+            for line in lines:
+                self.note(line)
+
     def warn(self, text: str) -> None:
         """Tell what to look into."""
         self._tell("warning: ", "yellow", text)

@@ -12,6 +12,7 @@ from datetime import date
 from importlib.resources import files
 
 from olmix_evalscript import __version__
+from olmix_evalscript.clusters import clusters_of
 from olmix_evalscript.errors import InvalidInputError, SwarmError
 from olmix_evalscript.names import check_cluster, check_name, printable
 from olmix_evalscript.scriptfile import with_checksum
@@ -71,11 +72,12 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
     evaluation = check_evaluation(evaluation)
     if not swarm.ready:
         raise SwarmError(f"no variant of {swarm.group_id} has checkpoints left to evaluate")
-    if evaluation.cluster == "goog" and any(
+    if clusters_of(evaluation.cluster) == clusters_of("goog") and any(
         variant.checkpoint_dir.startswith("/weka/") for variant in swarm.ready
     ):
         raise InvalidInputError(
-            "the cluster goog cannot read checkpoints on /weka; try --eval-cluster aus"
+            f"the cluster {evaluation.cluster} cannot read checkpoints on /weka; "
+            "try --eval-cluster aus"
         )
     roots = _roots(swarm)
     text = (files("olmix_evalscript") / "templates" / "eval_script.sh").read_text(encoding="utf-8")

@@ -113,9 +113,10 @@ def test_what_cannot_be_meant_is_refused(change: dict[str, object], reason: str)
         render(swarm(variant(0)), replace(EVALUATION, **change), TODAY)  # type: ignore[arg-type]
 
 
-def test_goog_cannot_read_weka() -> None:
-    with pytest.raises(InvalidInputError, match="goog"):
-        render(swarm(variant(0, "/weka/x/y")), replace(EVALUATION, cluster="goog"), TODAY)
+@pytest.mark.parametrize("cluster", ["goog", "ai2/augusta", "ai2/augusta-google-1"])
+def test_a_cluster_of_google_cannot_read_weka(cluster: str) -> None:
+    with pytest.raises(InvalidInputError, match=cluster):
+        render(swarm(variant(0, "/weka/x/y")), replace(EVALUATION, cluster=cluster), TODAY)
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))

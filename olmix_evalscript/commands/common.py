@@ -20,6 +20,7 @@ def find_swarm(group_id: str, source: Finding, safety: SafetyOptions, console: C
     Raises:
         EvalScriptError: If there is no such swarm, or none that the safety options let through.
     """
+    report_workspaces(source, console)
     swarm = source.swarm(group_id, console.report, safety.checkpoint_root, safety.status)
     report_swarm(swarm, console)
     if swarm.unreadable and not safety.allow_partial:
@@ -30,6 +31,12 @@ def find_swarm(group_id: str, source: Finding, safety: SafetyOptions, console: C
     if swarm.doubts and safety.strict:
         raise SwarmError(f"{group_id}: stopped because of the warnings above (--strict)")
     return swarm
+
+
+def report_workspaces(source: Finding, console: Console) -> None:
+    """Say where is looked, if no option did."""
+    if source.assumed:
+        console.note(f"Looking only in {', '.join(source.workspaces)} ({source.assumed})")
 
 
 def report_swarm(swarm: Swarm, console: Console) -> None:
@@ -72,7 +79,7 @@ def choose_tasks(options: TaskOptions, config: EvalConfig, console: Console) -> 
     """Options before the config file, the config file before the default set.
 
     Raises:
-        InvalidInputError: If there is no such task set.
+        InvalidInputError: If there is no such task set, or a name cannot be a task's.
     """
     chosen = (
         *(known.task_set(options.task_set) if options.task_set else ()),
@@ -80,8 +87,14 @@ def choose_tasks(options: TaskOptions, config: EvalConfig, console: Console) -> 
     )
     if not chosen:
         chosen = config.tasks or known.task_set(known.DEFAULT_TASK_SET)
+    chosen = known.check_tasks(chosen)
+    others = []
     for task in chosen:
         similar = ", ".join(known.similar_tasks(task))
         if similar:
-            console.warn(f"{task} is no task of the known sets; did you mean {similar}?")
+            console.warn(f"{task} is not in a known task set: did you mean {similar}?")
+        elif task not in known.known_tasks():
+            others.append(task)
+    if others:
+        console.warn(f"not in a known task set, passed on as they are: {', '.join(others)}")
     return chosen
