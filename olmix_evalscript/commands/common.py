@@ -48,7 +48,9 @@ def report_swarm(swarm: Swarm, console: Console) -> None:
         (left_out.sessions, "session", "sessions"),
         (left_out.other_status, "variant of another status", "variants of another status"),
     )
-    ignored = ", ".join(f"{n} {one if n == 1 else many}" for n, one, many in kinds if n)
+    ignored = ", ".join(
+        f"{n} {singular if n == 1 else plural}" for n, singular, plural in kinds if n
+    )
     count = len(swarm.variants)
     console.note(
         f"{swarm.group_id}: {count} variant{'s' * (count != 1)} of {swarm.name or 'no swarm'}"
