@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
-from bench.bench_script import steps_at_once
+from bench import bench_script
 from bench.measure import in_turn, peak_memory, verdict
 from tests.fake_beaker import FakeBeaker, evaluations, variants
 
@@ -143,7 +143,7 @@ def main() -> int:
         start_up,
         a_large_snapshot,
         memory_of_a_long_list,
-        steps_at_once,
+        *bench_script.MEASUREMENTS,
         answer_to_ctrl_c,
     )
     verdicts = [measurement() for measurement in measurements]

@@ -42,17 +42,15 @@ ONLY_BY_FORM = (
 
 #: Stand-ins for what the docs run beside olmix-evalscript.
 TOOLS = {
-    # Prints what `aws s3 ls --recursive s3://PREFIX` prints, of the folder $S3.
+    # Prints what `aws s3api list-objects-v2` prints of the keys in the folder $S3.
     "aws": """
         import os, sys
-        prefix = next(word for word in sys.argv if word.startswith("s3://"))[5:]
-        bucket, root = prefix.split("/")[0], os.environ["S3"]
+        option = dict(zip(sys.argv, sys.argv[1:]))
+        root = os.path.join(os.environ["S3"], option["--bucket"])
         keys = [os.path.relpath(os.path.join(folder, name), root)
                 for folder, _, names in os.walk(root) for name in names]
-        found = sorted(key for key in keys if key.startswith(prefix))
-        for key in found:
-            print("2026-03-04 10:00:00       1234", key[len(bucket) + 1:])
-        sys.exit(not found)
+        found = sorted(key for key in keys if key.startswith(option["--prefix"]))
+        print("\\n".join(found or ["None"]))
     """,
     "olmo-cookbook-eval": """
         import os, runpy, sys
