@@ -14,6 +14,7 @@ DEMO_DATE := 1767225600# 2026-01-01, so that the demo is the same every day
 DEMO_TASKS := arc_easy:rc::olmes:full hellaswag:rc::olmes:full mbpp:3shot:bpb::none \
 	minerva_math_algebra::olmes
 FAST := tests/test_command.py tests/test_trainers.py tests/test_swarm.py tests/test_script.py \
+	tests/test_scriptfile.py tests/test_clusters.py tests/test_options.py tests/test_programs.py \
 	tests/test_tasks.py tests/test_config.py tests/test_snapshot.py tests/test_files.py \
 	tests/test_results.py tests/test_fit.py
 

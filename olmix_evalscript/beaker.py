@@ -22,6 +22,7 @@ import grpc
 import yaml
 from beaker import Beaker
 from beaker import beaker_pb2 as pb2
+from beaker.config import Config
 from beaker.exceptions import BeakerConfigurationError
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -143,6 +144,16 @@ def find_by_scan(group_id: str, search: Search, report: Report) -> list[Experime
 
 def _newest_first(experiments: Iterable[Experiment]) -> list[Experiment]:
     return sorted(experiments, key=lambda each: (each.created, each.id), reverse=True)
+
+
+def default_workspace() -> str | None:
+    """The ``default_workspace`` of Beaker's own configuration, which gantry launches into; None
+    if there is none of the form OWNER/NAME."""
+    try:
+        workspace = Config.from_env().default_workspace
+    except (BeakerConfigurationError, OSError, ValueError, TypeError):
+        return None
+    return workspace if isinstance(workspace, str) and "/" in workspace else None
 
 
 class _CallError(BeakerError):

@@ -19,7 +19,7 @@ from olmix_evalscript.report import Report
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-FIRST_LINE = 1.0  # seconds until progress is told where no line can move
+FIRST_LINE = 1.0  # seconds until progress is said where no line can move
 NEXT_LINE = 10.0  # seconds between two such lines
 
 
@@ -89,19 +89,25 @@ class Console:
         rich.print(table)
 
     def note(self, text: str) -> None:
-        """Tell what was done; not with --quiet."""
+        """Say what was done; not with --quiet."""
         if not self.quiet:
-            self._tell("", None, text)
+            self._message("", None, text)
+
+    def hint(self, *lines: str) -> None:
+        """Say what to do next, to somebody at a terminal; not with --quiet."""
+        if sys.stderr.isatty():
+            for line in lines:
+                self.note(line)
 
     def warn(self, text: str) -> None:
-        """Tell what to look into."""
-        self._tell("warning: ", "yellow", text)
+        """Say what to look into."""
+        self._message("warning: ", "yellow", text)
 
     def error(self, error: Exception) -> None:
-        """Tell why it could not be done."""
-        self._tell("error: ", "red", str(error))
+        """Say why it could not be done."""
+        self._message("error: ", "red", str(error))
 
-    def _tell(self, prefix: str, colour: str | None, text: str) -> None:
+    def _message(self, prefix: str, colour: str | None, text: str) -> None:
         if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
             prefix = typer.style(prefix, fg=colour, bold=True)
         try:
@@ -200,7 +206,7 @@ def _discard(stream: TextIO) -> None:
 
 
 def _ignore(text: str) -> None:
-    """Tell nothing."""
+    """Say nothing."""
 
 
 def _nothing() -> None:

@@ -56,7 +56,7 @@ def generate_eval_script(
             raise InvalidInputError(f"{what} is one text: expected a list of texts")
     for run_name, count in Counter(run_names).items():
         if count > 1:
-            raise InvalidInputError(f"the run name {shown(run_name)} is there twice")
+            raise InvalidInputError(f"the run name {shown(run_name)} is given twice")
     launched = datetime.now(timezone.utc)
     experiments = []
     for run_name in run_names:

@@ -5,6 +5,7 @@ Values are text, as typed; a property gives what they mean, or raises ``typer.Ba
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from olmix_evalscript.console import Console
 if TYPE_CHECKING:
     from olmix_evalscript.source import Finding
 
+WORKSPACE_VARIABLE = "OLMIX_EVALSCRIPT_WORKSPACE"  # workspaces with blanks between them
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"
 
 
@@ -38,6 +40,18 @@ def _task_sets() -> list[str]:
     from olmix_evalscript.tasks import task_sets
 
     return list(task_sets())
+
+
+def _tasks() -> list[str]:
+    from olmix_evalscript.tasks import known_tasks
+
+    return list(known_tasks())
+
+
+def _clusters() -> list[str]:
+    from olmix_evalscript.clusters import KNOWN_CLUSTERS
+
+    return list(KNOWN_CLUSTERS)
 
 
 def _statuses() -> list[str]:
@@ -72,7 +86,13 @@ class TaskOptions(Panel):
     ] = None
     task: Annotated[
         list[str] | None,
-        _option("-t", "--task", metavar="NAME", help="Evaluate on this task (repeatable)."),
+        _option(
+            "-t",
+            "--task",
+            metavar="NAME",
+            help="Evaluate on this task (repeatable).",
+            complete=_tasks,
+        ),
     ] = None
     task_set: Annotated[
         str | None,
@@ -94,7 +114,12 @@ class EvaluationOptions(TaskOptions):
 
     eval_cluster: Annotated[
         str | None,
-        _option("--eval-cluster", metavar="NAME", help="Where to evaluate. Default: aus."),
+        _option(
+            "--eval-cluster",
+            metavar="NAME",
+            help="Where to evaluate. Default: aus.",
+            complete=_clusters,
+        ),
     ] = None
     model_backend: Annotated[
         str | None,
@@ -126,7 +151,8 @@ class SearchOptions(Panel):
             "-w",
             "--workspace",
             metavar="OWNER/NAME",
-            help="Look only there (repeatable). Default: the whole organization.",
+            help="Look only there (repeatable). Default: OLMIX_EVALSCRIPT_WORKSPACE, or else the "
+            "whole organization.",
         ),
     ] = None
     author: Annotated[
@@ -155,19 +181,21 @@ class SearchOptions(Panel):
         """
         from olmix_evalscript.source import Finding
 
-        for workspace in self.workspace or ():
+        default = os.environ.get(WORKSPACE_VARIABLE, "").split()
+        for workspace in self.workspace or default:
             if workspace.count("/") != 1 or not all(workspace.split("/")):
                 raise typer.BadParameter(
                     f"{workspace!r} is not a workspace: expected OWNER/NAME",
-                    param_hint="--workspace",
+                    param_hint="--workspace" if self.workspace else WORKSPACE_VARIABLE,
                 )
         return Finding(
             snapshot=None,
-            workspaces=tuple(self.workspace or ()),
+            workspaces=tuple(self.workspace or default),
             author=self.author,
             since=parse_since(self.since),
             scan=False,
             timeout=parse_timeout(self.timeout),
+            assumed=WORKSPACE_VARIABLE if default and not self.workspace else "",
         )
 
 
@@ -256,7 +284,7 @@ class FindingOptions(GroupOptions):
                 "cannot be combined with --workspace, --author, --since or --scan",
                 param_hint="--snapshot",
             )
-        return replace(super().source(), snapshot=Path(self.snapshot))
+        return replace(super().source(), snapshot=Path(self.snapshot), workspaces=(), assumed="")
 
 
 # --- Output -------------------------------------------------------------------------------

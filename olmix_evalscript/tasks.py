@@ -57,10 +57,30 @@ def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     return unique
 
 
+def known_tasks() -> tuple[str, ...]:
+    """The task names of all sets, each once, in order."""
+    return tuple(_families())
+
+
 def similar_tasks(task: str) -> list[str]:
-    """The known names nearest to an unknown one; none if it is known or like no other."""
-    known = _families()
-    return [] if task in known else difflib.get_close_matches(task, sorted(known), n=3, cutoff=0.75)
+    """Known names that may have been meant by an unknown one; none if it is like no other.
+
+    Names are alike as a whole, or in the part before the first colon, or in how that part begins:
+    ``mmlu`` is like ``mmlu_anatomy:rc::olmes:full``.
+    """
+    if task in known_tasks():
+        return []
+    bare = task.partition(":")[0]
+    by_bare: dict[str, list[str]] = {}
+    for known in known_tasks():
+        by_bare.setdefault(known.partition(":")[0], []).append(known)
+    near = difflib.get_close_matches(bare, by_bare, n=3, cutoff=0.75)
+    begin_alike = [known for known in by_bare if known.startswith(f"{bare}_")]
+    return (
+        difflib.get_close_matches(task, known_tasks(), n=3, cutoff=0.75)
+        or [known for name in near for known in by_bare[name]][:3]
+        or [known for name in begin_alike for known in by_bare[name]][:3]
+    )
 
 
 @dataclass(frozen=True)

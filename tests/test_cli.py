@@ -206,6 +206,28 @@ def test_an_unknown_task_is_let_through_with_a_suggestion(run: Run) -> None:
     assert settings(result.stdout, "TASKS") == ["arc_easy:rc::olmes"]
 
 
+def test_unknown_tasks_are_let_through_with_a_warning(run: Run) -> None:
+    result = run(
+        "generate", "58362402", "--snapshot", DEMO, "-o", "-", "-t", "zebra", "-t", "quagga"
+    )
+
+    assert "warning: not in a known task set, passed on as they are: zebra, quagga" in result.stderr
+    assert settings(result.stdout, "TASKS") == ["zebra", "quagga"]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "hint"),
+    [("foo", "it is passed on as it is"), ("jupiter", "did you mean ai2/jupiter")],
+)
+def test_an_unknown_cluster_is_let_through_with_a_warning(
+    run: Run, cluster: str, hint: str
+) -> None:
+    result = run("generate", "58362402", "--snapshot", DEMO, "-o", "-", "--eval-cluster", cluster)
+
+    assert f"{cluster} is not a cluster that olmo-cookbook knows: {hint}" in result.stderr
+    assert settings(result.stdout, "CLUSTER") == [cluster]
+
+
 def test_what_stands_after_two_dashes_goes_to_the_cookbook(run: Run) -> None:
     script = run(
         "generate", "58362402", "--snapshot", DEMO, "-o", "-", "--", "--priority", "high", "-g"
@@ -538,6 +560,71 @@ def test_several_groups_share_one_bar_on_a_terminal(
     assert "olmix-6cf425be.sh" in shown
 
 
+@pytest.mark.parametrize(("flags", "says"), [([], True), (["-q"], False), (["-o", "-"], False)])
+def test_what_to_do_next_is_said_at_a_terminal(
+    environment: dict[str, str], tmp_path: Path, flags: list[str], says: bool
+) -> None:
+    arguments = ["generate", "58362402", "--snapshot", DEMO, *flags]
+
+    shown = on_a_terminal(arguments, tmp_path, {**environment, "TERM": "xterm"})
+
+    assert (f"bash {SCRIPT} --list" in shown) is says
+
+
+def test_what_to_do_next_is_said_nowhere_else(run: Run) -> None:
+    assert "--list" not in run("generate", "58362402", "--snapshot", DEMO).stderr
+
+
+ASSUMED = "Looking only in ai2/oe-data (OLMIX_EVALSCRIPT_WORKSPACE)"
+
+
+@pytest.mark.parametrize("command", ["generate", "show", "snapshot", "list"])
+def test_the_environment_may_name_the_workspace(run: Run, beaker_of: Serve, command: str) -> None:
+    here, elsewhere = recent([*variants(1), *variants(2)[1:]], 1)
+    elsewhere.workspace = "ai2/other"
+    beaker_of(FakeBeaker([here, elsewhere]))
+    words = [command] if command == "list" else [command, "58362402"]
+
+    result = run(*words, OLMIX_EVALSCRIPT_WORKSPACE="ai2/oe-data")
+
+    assert result.returncode == 0
+    assert ASSUMED in result.stderr
+    assert "2 variants" not in result.stderr
+
+
+def test_an_option_beats_the_environment(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(1)))
+
+    result = run("show", "58362402", "-w", "ai2/oe-data", OLMIX_EVALSCRIPT_WORKSPACE="ai2/nowhere")
+
+    assert result.returncode == 0
+    assert "Looking only" not in result.stderr
+
+
+def test_a_wrong_workspace_in_the_environment_is_named(run: Run) -> None:
+    result = run("show", "58362402", OLMIX_EVALSCRIPT_WORKSPACE="oe-data")
+
+    assert result.returncode == 2
+    assert "OLMIX_EVALSCRIPT_WORKSPACE" in result.stderr
+
+
+def test_a_snapshot_goes_with_a_workspace_in_the_environment(run: Run) -> None:
+    result = run("show", "58362402", "--snapshot", DEMO, OLMIX_EVALSCRIPT_WORKSPACE="ai2/oe-data")
+
+    assert result.returncode == 0
+    assert "Looking only" not in result.stderr
+
+
+def test_a_scan_is_suggested_of_beakers_default_workspace(
+    run: Run, beaker_of: Serve, environment: dict[str, str]
+) -> None:
+    beaker_of(FakeBeaker([]))
+    with Path(environment["BEAKER_CONFIG"]).open("a") as config:
+        config.write("default_workspace: ai2/mine\n")
+
+    assert "--scan -w ai2/mine --since 30d" in run("generate", "58362402").stderr
+
+
 def test_colour_is_for_terminals_that_want_it(environment: dict[str, str], tmp_path: Path) -> None:
     arguments = ["generate", "0", "--snapshot", DEMO]
 
@@ -556,6 +643,9 @@ def test_colour_is_for_terminals_that_want_it(environment: dict[str, str], tmp_p
         ("olmix-evalscript generate --task-set o", "olmo3-offline"),
         ("olmix-evalscript generate --model-b", "--model-backend"),
         ("olmix-evalscript show --status suc", "succeeded"),
+        ("olmix-evalscript generate -t arc_e", "arc_easy:rc::olmes:full"),
+        ("olmix-evalscript generate --eval-cluster aus8", "aus80g"),
+        ("olmix-evalscript generate --eval-cluster ai2/jup", "ai2/jupiter-cirrascale-2"),
     ],
 )
 def test_the_shell_completes(environment: dict[str, str], words: str, expected: str) -> None:

@@ -89,5 +89,5 @@ def test_run_names_as_one_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_repeated_run_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=f"{RUN_NAMES[1]} is there twice"):
+    with pytest.raises(InvalidInputError, match=f"{RUN_NAMES[1]} is given twice"):
         generate(tmp_path, run_names=[*RUN_NAMES, RUN_NAMES[1]])

@@ -49,6 +49,21 @@ def test_an_unknown_name_has_the_nearest_known_ones() -> None:
     assert similar_tasks("arc_easy:rc::olmes") == ["arc_easy:rc::olmes:full"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("arc_eazy", "arc_easy:rc::olmes:full"),
+        ("arc_easy", "arc_easy:rc::olmes:full"),
+        ("arc_eazy:mc::xyz", "arc_easy:rc::olmes:full"),
+        ("mmlu", "mmlu_abstract_algebra:rc::olmes"),
+        ("mmlu:rc", "mmlu_abstract_algebra:rc::olmes"),
+        ("minerva_math", "minerva_math_algebra::olmes"),
+    ],
+)
+def test_the_part_before_the_colon_is_compared_too(typed: str, meant: str) -> None:
+    assert meant in similar_tasks(typed)
+
+
 @pytest.mark.parametrize("task", ["arc_easy:rc::olmes:full", "something:else"])
 def test_known_and_outlandish_names_have_none(task: str) -> None:
     assert similar_tasks(task) == []

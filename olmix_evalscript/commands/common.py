@@ -20,6 +20,7 @@ def find_swarm(group_id: str, source: Finding, safety: SafetyOptions, console: C
     Raises:
         EvalScriptError: If there is no such swarm, or none that the safety options let through.
     """
+    report_workspaces(source, console)
     swarm = source.swarm(group_id, console.report, safety.checkpoint_root, safety.status)
     report_swarm(swarm, console)
     if swarm.unreadable and not safety.allow_partial:
@@ -32,6 +33,12 @@ def find_swarm(group_id: str, source: Finding, safety: SafetyOptions, console: C
     return swarm
 
 
+def report_workspaces(source: Finding, console: Console) -> None:
+    """Say where is looked, if no option did."""
+    if source.assumed:
+        console.note(f"Looking only in {', '.join(source.workspaces)} ({source.assumed})")
+
+
 def report_swarm(swarm: Swarm, console: Console) -> None:
     """Say how many variants there are, what was ignored, and what is doubtful."""
     left_out = swarm.left_out
@@ -41,7 +48,9 @@ def report_swarm(swarm: Swarm, console: Console) -> None:
         (left_out.sessions, "session", "sessions"),
         (left_out.other_status, "variant of another status", "variants of another status"),
     )
-    ignored = ", ".join(f"{n} {one if n == 1 else many}" for n, one, many in kinds if n)
+    ignored = ", ".join(
+        f"{n} {singular if n == 1 else plural}" for n, singular, plural in kinds if n
+    )
     count = len(swarm.variants)
     console.note(
         f"{swarm.group_id}: {count} variant{'s' * (count != 1)} of {swarm.name or 'no swarm'}"
@@ -72,7 +81,7 @@ def choose_tasks(options: TaskOptions, config: EvalConfig, console: Console) -> 
     """Options before the config file, the config file before the default set.
 
     Raises:
-        InvalidInputError: If there is no such task set.
+        InvalidInputError: If there is no such task set, or a name cannot be a task's.
     """
     chosen = (
         *(known.task_set(options.task_set) if options.task_set else ()),
@@ -80,10 +89,14 @@ def choose_tasks(options: TaskOptions, config: EvalConfig, console: Console) -> 
     )
     if not chosen:
         chosen = config.tasks or known.task_set(known.DEFAULT_TASK_SET)
+    chosen = known.check_tasks(chosen)
+    others = []
     for task in chosen:
         similar = ", ".join(known.similar_tasks(task))
         if similar:
-            console.warn(f"{task} is no task of the known sets; did you mean {similar}?")
-        elif task in config.unknown:
-            console.warn(f"{task} is no task of the known sets; it is taken as the fit names it")
+            console.warn(f"{task} is not in a known task set: did you mean {similar}?")
+        elif task not in known.known_tasks():
+            others.append(task)
+    if others:
+        console.warn(f"not in a known task set, passed on as they are: {', '.join(others)}")
     return chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,8 @@ def generate(
         raise typer.BadParameter("cannot be combined with --output -", param_hint="--check")
     settings = _settings(evaluation, context.obj.extra_arguments, console)
 
+    written: list[Path] = []
+
     def make(group_id: str) -> int:
         swarm = find_swarm(group_id, source, safety, console)
         dashboard = settings.dashboard or f"olmix-{group_id}"
@@ -73,9 +76,18 @@ def generate(
             return _compare(path, text, console)
         write_script(path, text, force=output.force)
         console.data(f"{path}\n")
+        written.append(path)
         return 0
 
-    raise typer.Exit(make(groups[0]) if len(groups) == 1 else _make_all(groups, make, console))
+    status = make(groups[0]) if len(groups) == 1 else _make_all(groups, make, console)
+    if written:
+        script = shlex.quote(str(written[0])) if len(written) == 1 else "SCRIPT"
+        console.hint(
+            "Next, in the environment of olmo-cookbook:",
+            f"  bash {script} --list   to see each variant's latest checkpoint",
+            f"  bash {script}          to submit the evaluations",
+        )
+    raise typer.Exit(status)
 
 
 def _settings(
@@ -83,11 +95,12 @@ def _settings(
 ) -> Evaluation:
     """Options before the config file, the config file before the defaults; the dashboard is
     empty where none was named."""
+    from olmix_evalscript.clusters import KNOWN_CLUSTERS, similar_clusters
     from olmix_evalscript.commands.common import choose_tasks, load_config
     from olmix_evalscript.script import Evaluation, check_evaluation
 
     config = load_config(options, console)
-    return check_evaluation(
+    settings = check_evaluation(
         Evaluation(
             tasks=choose_tasks(options, config, console),
             dashboard=options.dashboard or "",
@@ -96,6 +109,11 @@ def _settings(
             extra_arguments=extra_arguments,
         )
     )
+    if settings.cluster not in KNOWN_CLUSTERS:
+        similar = ", ".join(similar_clusters(settings.cluster))
+        hint = f"did you mean {similar}?" if similar else "it is passed on as it is"
+        console.warn(f"{settings.cluster} is not a cluster that olmo-cookbook knows: {hint}")
+    return settings
 
 
 def _make_all(groups: Sequence[str], make: Callable[[str], int], console: Console) -> int:

@@ -28,13 +28,15 @@ def list_swarms(
     By default, yours of the last 30 days; with --workspace, everybody's.
     """
     from olmix_evalscript import beaker
+    from olmix_evalscript.commands.common import report_workspaces
     from olmix_evalscript.library import script_path
     from olmix_evalscript.overview import in_words, summary_data
     from olmix_evalscript.swarm import all_swarms
 
     console = general.console(context)
     finding = replace(search, since=search.since or "30d").source()
-    mine = finding.author is None and not finding.workspaces
+    mine = finding.author is None and not search.workspace
+    report_workspaces(finding, console)
     with console.report() as report:
         swarms = all_swarms(beaker.scan(replace(finding.search(), mine=mine), report))
     folder = Path(output.output_dir)

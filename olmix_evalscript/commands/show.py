@@ -25,13 +25,13 @@ def show(
     general: GeneralOptions,
 ) -> None:
     """Show a swarm's variants and where their checkpoints should be."""
-    from olmix_evalscript.commands.common import report_swarm
+    from olmix_evalscript.commands.common import report_swarm, report_workspaces
     from olmix_evalscript.overview import count_by_status, in_words, swarm_data
 
     console = general.console(context)
-    swarm = finding.source().swarm(
-        finding.group, console.report, variants.checkpoint_root, variants.status
-    )
+    source, group_id = finding.source(), finding.group
+    report_workspaces(source, console)
+    swarm = source.swarm(group_id, console.report, variants.checkpoint_root, variants.status)
     report_swarm(swarm, console)
     if output.json:
         console.data(json.dumps(swarm_data(swarm), indent=2) + "\n")

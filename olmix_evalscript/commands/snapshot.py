@@ -24,13 +24,14 @@ def snapshot(
     general: GeneralOptions,
 ) -> None:
     """Save what Beaker says of a swarm, without environment variables or secrets."""
-    from olmix_evalscript.commands.common import report_swarm
+    from olmix_evalscript.commands.common import report_swarm, report_workspaces
     from olmix_evalscript.files import write_whole
     from olmix_evalscript.snapshot import dump
     from olmix_evalscript.swarm import build_swarm
 
     console = general.console(context)
     source, group_id = finding.source(), finding.group
+    report_workspaces(source, console)
     experiments = source.experiments(group_id, console.report)
     swarm = build_swarm(group_id, experiments)
     source.check(swarm, len(experiments))
