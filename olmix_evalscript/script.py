@@ -25,8 +25,6 @@ MODEL_BACKENDS = ("olmo_core", "hf", "vllm")
 #: Tasks that do not run on vllm and are submitted a second time with ``-v hf``.
 NOT_ON_VLLM = ("ultrachat_masked_ppl", "wildchat_masked_ppl")
 
-_NOT_FINISHED = "Not finished when this was made"
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -137,7 +135,7 @@ def _header(swarm: Swarm, today: date) -> list[str]:
     ]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     if training:
-        lines += ["", f"{_NOT_FINISHED}: variant {ranges(training)}."]
+        lines += ["", f"Not finished when this was made: variant {ranges(training)}."]
     doubts = [
         *swarm.doubts,
         *(f"left out, since it cannot be read: {reason}" for reason in swarm.unreadable),

@@ -373,7 +373,7 @@ def evaluations(count: int, group_id: str = "58362402") -> list[FakeWorkload]:
     start = datetime(2026, 3, 4, 9, 0, 0, tzinfo=timezone.utc)
     return [
         FakeWorkload(
-            name=f"lmeval-verify-tokens-140m-{group_id}-{number % 128:04d}-{number:04x}",
+            name=f"lmeval-verify-tokens-140m-{group_id}-{number % 128:04d}_step22100-{number:04x}",
             spec=spec(["python", "-m", "oe_eval.launch", "--model", f"run-{group_id}"]),
             created=start + timedelta(seconds=number),
             status="succeeded" if number % 3 else "failed",

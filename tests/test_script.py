@@ -180,14 +180,6 @@ def test_the_date_alone_makes_no_difference() -> None:
     )
 
 
-def test_that_training_has_finished_makes_no_difference() -> None:
-    running, done = (swarm(replace(variant(0), status=s)) for s in ("running", "succeeded"))
-
-    assert without_date(render(running, EVALUATION, TODAY)) == without_date(
-        render(done, EVALUATION, TODAY)
-    )
-
-
 @pytest.mark.parametrize("root", ["s3://ai2-llm/moved/", "gs://b", "/weka/oe-data-default/x/y"])
 def test_a_folder_on_a_known_storage_is_taken_without_its_slash(root: str) -> None:
     assert check_root(root) == root.rstrip("/")
