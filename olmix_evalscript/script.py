@@ -6,7 +6,6 @@ replaced, and nothing else. Every value goes in single quotes or, checked, into 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,6 +15,7 @@ from olmix_evalscript import __version__
 from olmix_evalscript.errors import InvalidInputError, SwarmError
 from olmix_evalscript.experiment import FINISHED
 from olmix_evalscript.names import check_cluster, check_name, printable, ranges
+from olmix_evalscript.scriptfile import with_checksum
 from olmix_evalscript.swarm import Swarm
 from olmix_evalscript.tasks import check_tasks
 from olmix_evalscript.trainers import can_read, check_root
@@ -24,8 +24,6 @@ from olmix_evalscript.trainers import can_read, check_root
 MODEL_BACKENDS = ("olmo_core", "hf", "vllm")
 #: Tasks that do not run on vllm and are submitted a second time with ``-v hf``.
 NOT_ON_VLLM = ("ultrachat_masked_ppl", "wildchat_masked_ppl")
-
-_NOT_FINISHED = "Not finished when this was made"
 
 
 @dataclass(frozen=True)
@@ -88,13 +86,7 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
         ("variants", _variants(swarm, roots)),
     ):
         text = _replace(text, block, lines)
-    return text
-
-
-def without_date(script: str) -> str:
-    """The script without what holds for its day alone, to see whether anything else changed."""
-    script = re.sub(rf"^#\n# {_NOT_FINISHED}.*\n", "", script, flags=re.M)
-    return re.sub(r"^(# Made by .*) on \d{4}-\d{2}-\d{2} \(UTC\)\.$", r"\1.", script, flags=re.M)
+    return with_checksum(text)
 
 
 def _replace(text: str, block: str, lines: Iterable[str]) -> str:
@@ -143,7 +135,7 @@ def _header(swarm: Swarm, today: date) -> list[str]:
     ]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     if training:
-        lines += ["", f"{_NOT_FINISHED}: variant {ranges(training)}."]
+        lines += ["", f"Not finished when this was made: variant {ranges(training)}."]
     doubts = [
         *swarm.doubts,
         *(f"left out, since it cannot be read: {reason}" for reason in swarm.unreadable),

@@ -153,15 +153,6 @@ def can_read(cluster: str, directory: str) -> bool:
     return not any(word in cluster for word in STORAGES[storage])
 
 
-def same_site(cluster: str, other: str) -> bool:
-    """Whether two names may mean one cluster: ``ai2/jupiter`` is ``ai2/jupiter-cirrascale-2``."""
-    words = {
-        word for trainer in TRAINERS.values() for rule in trainer.rules for word in rule.clusters
-    }
-    sites = [{word for word in words if word in name} or {name} for name in (cluster, other)]
-    return sites[0] == sites[1]
-
-
 def check_root(root: str) -> str:
     """Return a folder of run directories, without a slash at its end, if a script can read it.
 

@@ -27,17 +27,7 @@ LONG = 60  # seconds; what takes longer hangs
 
 # All the programs that a script may use besides olmo-cookbook-eval and those for storage.
 USERLAND = (
-    "awk",
-    "cat",
-    "cksum",
-    "grep",
-    "head",
-    "ls",
-    "mktemp",
-    "mv",
-    "rm",
-    "sleep",
-    "sort",
+    *("awk", "cat", "cksum", "grep", "head", "ls", "mkdir", "mktemp", "mv", "rm", "sleep", "sort"),
     "tail",
 )
 
@@ -98,6 +88,7 @@ class Desk:
         tasks: Sequence[str] = TASKS,
         extra: Sequence[str] = (),
         root: str | None = None,
+        dashboard: str = f"olmix-{GROUP}",
     ) -> None:
         """Write the script of these runs, the clusters taking turns."""
         swarm = build_swarm(
@@ -108,7 +99,7 @@ class Desk:
             ],
             checkpoint_root=root,
         )
-        evaluation = Evaluation(tuple(tasks), f"olmix-{GROUP}", "aus", backend, tuple(extra))
+        evaluation = Evaluation(tuple(tasks), dashboard, "aus", backend, tuple(extra))
         self.path.write_text(render(swarm, evaluation, date(2026, 3, 6)))
 
     def save(self, run: str, *files: str) -> None:

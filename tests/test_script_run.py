@@ -667,10 +667,7 @@ def test_the_log_shows_each_command_and_how_to_read_the_results(three: Desk) -> 
         "",
         "Submitted: 1 of 1 variants, dashboard olmix-58362402",
         "  variant 1",
-        "Results: s3://ai2-llm/evaluation/olmix-58362402/, and once they are in",
-        "  olmix fit fit -g 58362402 --dashboard olmix-58362402 --pull-from-dashboard",
-        "  or, for olmix since 2026-02-12, into the CSV file that its fit reads:",
-        "  olmo-cookbook-eval results --dashboard olmix-58362402 --format csv --tasks ...",
+        f"Once the results are in: bash {three.path} --results",
     ]
 
 

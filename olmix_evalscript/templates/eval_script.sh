@@ -22,6 +22,7 @@ LOOKUPS=8 # at the same time
 TAB=$'\t'
 SCRIPT="${BASH_SOURCE[0]:-$DASHBOARD.sh}"
 RECORD="$SCRIPT.submitted" # a line for each successful submission
+RESULTS_FOLDER="$SCRIPT.results" # a copy of the dashboard's result files
 WEKA_MOUNT="${WEKA_MOUNT:-/weka}"
 KIND=raw SUFFIX='' # of the checkpoints that the backend reads
 [ "$MODEL_BACKEND" = olmo_core ] || KIND=hf SUFFIX=-hf
@@ -38,6 +39,7 @@ Usage: bash $SCRIPT [OPTIONS] [-- ARGUMENTS FOR olmo-cookbook-eval]
   --step N       this step exactly, not the latest
   --any-step     each variant's latest, wherever most of them are
   --resume       skip what an earlier run of this script submitted
+  --results      load the results that are in and count them, launch nothing
   --help         show this text
 
 Exit status: 0 all submitted (or found), 1 some not, 2 wrong usage, 130 interrupted.
@@ -78,7 +80,7 @@ ranges() {
 
 # --- options ----------------------------------------------------------------------------
 
-DRY_RUN='' LIST='' ONLY='' STEP='' ANY_STEP='' RESUME=''
+DRY_RUN='' LIST='' ONLY='' STEP='' ANY_STEP='' RESUME='' RESULTS=''
 
 parse_options() {
   while [ $# -gt 0 ]; do
@@ -87,6 +89,7 @@ parse_options() {
       --dry-run) DRY_RUN=1 ;;
       --any-step) ANY_STEP=1 ;;
       --resume) RESUME=1 ;;
+      --results) RESULTS=1 ;;
       --only=*) parse_only "${1#*=}" ;;
       --step=*) parse_step "${1#*=}" ;;
       --only | --step)
@@ -618,10 +621,7 @@ summary() {
   [ ${#FAILED[@]} -eq 0 ] || warn "Failed: variant $(ranges "${FAILED[@]}")"
   [ ${#SUBMITTED[@]} -eq ${#NUMBERS[@]} ] || [ -n "$DRY_RUN" ] ||
     say "For the others, once they are ready: bash $SCRIPT --resume, with the same options"
-  say "Results: s3://ai2-llm/evaluation/$DASHBOARD/, and once they are in"
-  say "  olmix fit fit -g $GROUP_ID --dashboard $DASHBOARD --pull-from-dashboard"
-  say "  or, for olmix since 2026-02-12, into the CSV file that its fit reads:"
-  say "  olmo-cookbook-eval results --dashboard $DASHBOARD --format csv --tasks ..."
+  say "Once the results are in: bash $SCRIPT --results"
 }
 
 interrupted() {
@@ -629,8 +629,151 @@ interrupted() {
   set +m
   stop
   warn "Interrupted"
-  [ -n "$LIST" ] || summary
+  [ -n "$LIST$RESULTS" ] || summary
   exit "$1"
+}
+
+heed_interrupts() {
+  trap 'interrupted 130' INT
+  trap 'interrupted 143' TERM
+  trap 'interrupted 129' HUP
+}
+
+# --- results ----------------------------------------------------------------------------
+
+results() {
+  local dashboard prefix url
+  dashboard=$(extra_option d dashboard)
+  prefix=$(extra_option o remote-output-prefix)
+  url="${prefix:-s3://ai2-llm/evaluation}/${dashboard:-$DASHBOARD}/"
+  [[ $url == s3://* ]] ||
+    fail "--results reads s3:// alone, not $url; copy its *metrics-all.jsonl files to a folder for" \
+      "olmix-evalscript collect $GROUP_ID --results FOLDER"
+  has aws || fail "aws is not here; install it to load results from $url"
+  mkdir -p "$RESULTS_FOLDER" || fail "cannot make the folder $RESULTS_FOLDER; copy this script elsewhere"
+
+  heed_interrupts
+  say "Loading results from $url"
+  start load_results "$url"
+  finish || fail "Not all results could be loaded from $url; run this again to load the rest"
+  show_results
+}
+
+# The last value of an option among the arguments for olmo-cookbook-eval, in any of the forms
+# that it takes: -d X, -dX, -gdX, --dashboard X, --dashboard=X.
+extra_option() { # letter, name
+  local argument value='' next=''
+  for argument in ${EXTRA_ARGS[@]+"${EXTRA_ARGS[@]}"}; do
+    if [ -n "$next" ]; then
+      [ "$next" = other ] || value="$argument"
+      next=''
+      continue
+    fi
+    case "$argument" in
+      "--$2="*) value="${argument#*=}" ;;
+      "--$2") next=this ;;
+      --*=* | --add-bos-token | --dry-run | --use-gantry | --force-venv | --backfill) ;;
+      --no-* | --use-hf-token | --vllm-for-mc | --compute-gold-bpb) ;;
+      --vllm-use-v1-spec | --use-backend-in-run-name) ;;
+      --*) next=other ;;
+      -*)
+        argument="${argument#-}"
+        while [[ $argument == [agr]* ]]; do argument="${argument#?}"; done
+        case "$argument" in
+          "$1") next=this ;;
+          "$1"*) value="${argument#?}" ;;
+          ?) next=other ;;
+        esac
+        ;;
+    esac
+  done
+  printf '%s' "$value"
+}
+
+# Make the folder what the dashboard is. Without --exact-timestamps, aws keeps a file that was
+# replaced by one of the same size. It writes to a file of another name first, and renames that.
+load_results() { # URL
+  aws s3 sync "$1" "$RESULTS_FOLDER" --exclude '*' --include '*metrics-all.jsonl' \
+    --exact-timestamps --delete --no-progress --cli-connect-timeout 20 |
+    awk '/^download: / { new++ } END { print new + 0 " new or changed files" }'
+}
+
+show_results() {
+  local counts count complete numbers total=$((${#TASKS[@]} + ${#HF_TASKS[@]}))
+  counts=$(results_of_variants | count_results)
+  complete=$(grep -c "^$total " <<<"$counts")
+  say "$complete of ${#NUMBERS[@]} variants have results of all tasks ($total)${STEP:+ at step $STEP}"
+  awk '{ print $1 }' <<<"$counts" | grep -vx "$total" | sort -rnu | while IFS= read -r count; do
+    numbers=$(awk -v count="$count" '$1 == count { print $2 }' <<<"$counts")
+    warn "Results of $count of $total tasks: variant $(ranges "$numbers")"
+  done
+  printf 'olmix-evalscript collect %q --results %q\n' "$GROUP_ID" "$RESULTS_FOLDER"
+  [ "$complete" -eq ${#NUMBERS[@]} ]
+}
+
+# All tasks; then each variant, its steps, and the lines of their files.
+results_of_variants() {
+  local i run folder step
+  printf "task$TAB%s\n" ${TASKS[@]+"${TASKS[@]}"} ${HF_TASKS[@]+"${HF_TASKS[@]}"}
+  for i in "${!NUMBERS[@]}"; do
+    printf "variant$TAB%s\n" "${NUMBERS[i]}"
+    run="$RESULTS_FOLDER/${DIRECTORIES[i]##*/}"
+    for folder in "$run"_step*; do
+      step="${folder#"$run"_step}"
+      step="${step%-hf}"
+      [[ $step =~ ^[1-9][0-9]*$ && ${STEP:-$step} == "$step" ]] || continue
+      printf "step$TAB%s\n" "$step"
+      print_results "$folder"
+    done
+  done
+}
+
+print_results() { # folder
+  local file
+  for file in "$1"/*; do
+    if [ -d "$file" ]; then
+      print_results "$file"
+    elif [[ $file == *metrics-all.jsonl ]]; then
+      cat "$file"
+      echo # a file may end without
+    fi
+  done
+}
+
+# Of each variant, how many of the tasks the step with the most has results of, and its number.
+# A task is named by its alias, or else by task_name; a line where that is not plain, or that is
+# cut off, counts for nothing. Aggregates of several tasks are none.
+count_results() {
+  LC_ALL=C awk -F "$TAB" '
+    function text(key,    rest, found, value) {
+      rest = $0
+      while (match(rest, "[{,][ \t]*\"" key "\"[ \t]*:[ \t]*")) {
+        rest = substr(rest, RSTART + RLENGTH)
+        if (rest ~ /^null/) continue
+        value = match(rest, /^"[^"\\]*"/) ? substr(rest, 2, RLENGTH - 2) : "?"
+        if (found != "" && found != value) return "?"
+        found = value
+      }
+      return found
+    }
+    function is_whole(    rest) {
+      rest = $0
+      gsub(/\\./, "", rest)
+      gsub(/"[^"]*"/, "", rest)
+      return rest ~ /^[{].*[}][ \t\r]*$/ && gsub(/[{]/, "", rest) == gsub(/[}]/, "", rest)
+    }
+    function put() { if (number != "") print most + 0, number }
+    $1 == "task" { wanted[$2]; next }
+    $1 == "variant" { put(); number = $2; most = 0; next }
+    $1 == "step" { step = $2; next }
+    !is_whole() || /"num_tasks"[ \t]*:[ \t]*[1-9]/ { next }
+    {
+      task = text("alias")
+      if (task == "") task = text("task_name")
+      if (!(task in wanted) || seen[number, step, task]++) next
+      if (++count[number, step] > most) most = count[number, step]
+    }
+    END { put() }'
 }
 
 #@begin variants
@@ -646,15 +789,17 @@ main() {
   parse_options "$@"
   heed_extra_args
   choose
+  [ -z "$RESULTS" ] || {
+    results
+    exit
+  }
   [ -n "$LIST" ] || has olmo-cookbook-eval ||
     fail "olmo-cookbook-eval is not here; run this in the olmo-cookbook environment"
   need_storage
 
   WORK=$(mktemp -d) || fail "cannot make a temporary folder; set TMPDIR"
   trap 'rm -rf "$WORK"' EXIT
-  trap 'interrupted 130' INT
-  trap 'interrupted 143' TERM
-  trap 'interrupted 129' HUP
+  heed_interrupts
   find_steps
   if [ -n "$LIST" ]; then
     show_table
