@@ -15,7 +15,6 @@ from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.files import write_whole
 
 _MADE_BY = re.compile(r"^(# Made by .*) on \d{4}-\d{2}-\d{2} \(UTC\)\.$", flags=re.M)
-_NOT_FINISHED = re.compile(r"^#\n# Not finished when this was made: .*\n", flags=re.M)
 _CHECKSUM = re.compile(r"^# Checksum ([0-9a-f]{16}): .*\n", flags=re.M)
 #: The script's variables that say what is evaluated, and how; what a user calls them.
 _SETTINGS = {
@@ -38,7 +37,7 @@ def with_checksum(script: str) -> str:
 
 def without_date(script: str) -> str:
     """The script without what holds for its day alone, to see whether anything else changed."""
-    return _MADE_BY.sub(r"\1.", _NOT_FINISHED.sub("", script, count=1), count=1)
+    return _MADE_BY.sub(r"\1.", script, count=1)
 
 
 def write_script(path: Path, script: str, *, force: bool = False) -> None:
