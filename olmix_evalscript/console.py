@@ -41,10 +41,10 @@ class Console:
     _progress: Progress | None = field(default=None, init=False)  # what shows the bar
 
     def data(self, text: str) -> None:
-        """Print what was asked for, as it is, in UTF-8.
+        """Print data as they are, in UTF-8.
 
         Raises:
-            InvalidInputError: If it cannot be written; a reader that went away is no error.
+            InvalidInputError: If it cannot be written; a reader that has gone is not an error.
         """
         with self._without_bar(), _writing_to_stdout():
             sys.stdout.flush()
@@ -55,7 +55,7 @@ class Console:
         """Write what others, such as typer, left to be written.
 
         Raises:
-            InvalidInputError: If it cannot be written; a reader that went away is no error.
+            InvalidInputError: If it cannot be written; a reader that has gone is not an error.
         """
         with _writing_to_stdout():
             sys.stdout.flush()
@@ -68,7 +68,7 @@ class Console:
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print data as a table.
 
-        On a terminal, what is the same in all of several rows is told once, above the table.
+        On a terminal, what is the same in all of several rows is shown once, above the table.
         Elsewhere the table has all its columns, as wide as its cells.
         """
         from rich import box
