@@ -40,12 +40,13 @@ class SwarmSummary:
     @property
     def name(self) -> str:
         """The most common of its runs' names, without ID and number."""
-        return self.names.most_common(1)[0][0]
+        return max(sorted(self.names), key=self.names.__getitem__)
 
     @property
     def statuses(self) -> dict[str, int]:
         """How many variants are in each status, the most common first."""
-        return dict(Counter(status for _, _, status in self._runs.values()).most_common())
+        counts = Counter(status for _, _, status in self._runs.values())
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def summarize(pages: Iterable[list[Experiment]]) -> list[SwarmSummary]:
