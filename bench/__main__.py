@@ -11,10 +11,10 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
+from bench import bench_script
 from bench.bench_commands import commands_read
 from bench.bench_fit import collecting
 from bench.bench_listing import long_listings, many_matches
-from bench.bench_script import steps_at_once
 from bench.measure import in_turn, peak_memory, serving, verdict
 from tests.fake_beaker import FakeBeaker, evaluations, variants
 
@@ -134,7 +134,7 @@ def main() -> int:
         start_up,
         a_large_snapshot,
         memory_of_a_long_list,
-        steps_at_once,
+        *bench_script.MEASUREMENTS,
         long_listings,
         many_matches,
         answer_to_ctrl_c,

@@ -59,11 +59,6 @@ KNOWN_CLUSTERS = tuple(
 )
 
 
-def clusters_of(name: str) -> tuple[str, ...]:
-    """The clusters that a name stands for, by today's names; an unknown one for itself."""
-    return NICKNAMES.get(name, (FORMER_NAMES.get(name, name),))
-
-
 def similar_clusters(name: str) -> list[str]:
     """The known names nearest to one, which may lack its ``ai2/``; none if it is like no other."""
     found = difflib.get_close_matches(name, KNOWN_CLUSTERS, n=3, cutoff=0.7)

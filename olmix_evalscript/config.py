@@ -23,12 +23,6 @@ class EvalConfig:
     has_inloop_tasks: bool = False  # metrics of the training itself, which are no tasks to run
     metrics: tuple[Metric, ...] = ()  # the tasks with the names that a fit has for them
 
-    @property
-    def unknown(self) -> tuple[str, ...]:
-        """The names in a fit that no known task has; they are taken as they are."""
-        names = (metric.column for metric in self.metrics)
-        return tuple(name for name in names if known_task(name) is None)
-
 
 @dataclass(frozen=True)
 class Priors:

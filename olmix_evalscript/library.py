@@ -69,7 +69,7 @@ def generate_eval_script(
                 author=user,
                 workspace="",
                 created=launched,
-                status="submitted",
+                status="",
                 tasks=(Task((*run, "-c", cluster, "-u", user, "-w", str(weka))),),
             )
         )

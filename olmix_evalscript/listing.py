@@ -115,6 +115,7 @@ class _Slice(Generic[T]):
     seen: set[str] = field(default_factory=set)  # IDs
     _tokens: set[str] = field(default_factory=set)
     _token: str = ""
+    _first: float = inf  # the newest of the first page; what is newer was created meanwhile
     _newest: float = inf  # of the latest page
     _oldest: float = inf
 
@@ -129,9 +130,11 @@ class _Slice(Generic[T]):
         self.seen.update(new)
         times = [entry.created for entry in new.values()]
         if times:
-            if max(times) > self._oldest + MARGIN:
+            if self._oldest == inf:
+                self._first = max(times)
+            if any(self._oldest + MARGIN < created <= self._first for created in times):
                 raise BeakerError("Beaker's listing of experiments is out of order. Try again.")
-            self._newest, self._oldest = max(times), min(times)
+            self._newest, self._oldest = max(times), min(*times, self._oldest)
         values = [entry.value for entry in new.values() if self._covers(entry.created)]
         if self.must_be_empty and values:
             raise BeakerError(
@@ -149,7 +152,7 @@ class _Slice(Generic[T]):
         if self.since is not None and self._oldest < self.since - MARGIN:
             return []
         if not page.token:
-            return [self._check()] if page.is_full else []
+            return [self._check()] if page.is_full and self._oldest < inf else []
         self._token = unseen(page.token, self._tokens)
         cuts = self._cuts() if may_split else []
         older = [_Slice(self.fetch, since, until) for until, since in pairwise([*cuts, self.since])]

@@ -6,6 +6,7 @@ Values are text, as typed; a property gives what they mean, or raises ``typer.Ba
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -406,7 +407,7 @@ class FitOptions(Panel):
     ] = None
 
     def __post_init__(self) -> None:
-        if self.step is not None and not (self.step.isascii() and self.step.isdecimal()):
+        if self.step is not None and not re.fullmatch(r"[0-9]{1,12}", self.step):
             raise typer.BadParameter(
                 f"{self.step!r} is not a step: expected a number", param_hint="--step"
             )

@@ -4,22 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from olmix_evalscript.clusters import KNOWN_CLUSTERS, clusters_of, similar_clusters
-
-
-@pytest.mark.parametrize(
-    ("name", "clusters"),
-    [
-        ("goog", ("ai2/augusta",)),
-        ("ai2/augusta-google-1", ("ai2/augusta",)),
-        ("ai2/jupiter-cirrascale-2", ("ai2/jupiter",)),
-        ("ai2/neptune", ("ai2/neptune",)),
-        ("a100", ("ai2/saturn",)),
-        ("elsewhere", ("elsewhere",)),
-    ],
-)
-def test_a_name_stands_for_clusters(name: str, clusters: tuple[str, ...]) -> None:
-    assert clusters_of(name) == clusters
+from olmix_evalscript.clusters import KNOWN_CLUSTERS, similar_clusters
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def test_a_fit_s_names_are_evaluated_as_the_known_tasks(run: Run, work: Path) ->
     result = run("generate", "58362402", *DEMO, "--config", "fit.yaml", "-o", "-")
 
     assert "arc_easy:rc::olmes:full" in result.stdout
-    assert "a:b is no task of the known sets; it is taken as the fit names it" in result.stderr
+    assert "not in a known task set, passed on as they are: a:b" in result.stderr
 
 
 def test_priors_of_other_domains_are_left_out(run: Run, work: Path) -> None:
@@ -191,11 +191,12 @@ def test_what_is_about_results_needs_them(run: Run, options: list[str]) -> None:
     assert "needs --results" in result.stderr
 
 
-def test_a_step_is_a_number(run: Run) -> None:
-    result = run("collect", "58362402", *DEMO, "--results", str(RESULTS), "--step", "last")
+@pytest.mark.parametrize("step", ["last", "-1", "9" * 13])
+def test_a_step_is_a_number(run: Run, step: str) -> None:
+    result = run("collect", "58362402", *DEMO, "--results", str(RESULTS), "--step", step)
 
     assert result.returncode == 2
-    assert "'last' is not a step" in result.stderr
+    assert "is not a step" in result.stderr
 
 
 def test_the_sources_of_a_variant_are_in_the_json(run: Run) -> None:

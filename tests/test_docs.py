@@ -23,8 +23,10 @@ import pytest
 import yaml
 
 from olmix_evalscript import snapshot
+from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
 from tests.conftest import FIXTURES, Run
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations
+from tests.storage import Bucket, need, s3_server
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -42,18 +44,6 @@ ONLY_BY_FORM = (
 
 #: Stand-ins for what the docs run beside olmix-evalscript.
 TOOLS = {
-    # Prints what `aws s3 ls --recursive s3://PREFIX` prints, of the folder $S3.
-    "aws": """
-        import os, sys
-        prefix = next(word for word in sys.argv if word.startswith("s3://"))[5:]
-        bucket, root = prefix.split("/")[0], os.environ["S3"]
-        keys = [os.path.relpath(os.path.join(folder, name), root)
-                for folder, _, names in os.walk(root) for name in names]
-        found = sorted(key for key in keys if key.startswith(prefix))
-        for key in found:
-            print("2026-03-04 10:00:00       1234", key[len(bucket) + 1:])
-        sys.exit(not found)
-    """,
     "olmo-cookbook-eval": """
         import os, runpy, sys
         if sys.argv[1] == "results":
@@ -128,21 +118,55 @@ def workloads() -> Iterator[FakeWorkload]:
     yield from evaluations(16)
 
 
-def put_checkpoints(folder: Path) -> None:
-    """Lay out what the swarms of the fixtures saved, at s3 and weka."""
-    swarms = (
-        ("s3/ai2-llm/checkpoints/kylel", "verify-tokens-140m-58362402", 8),
-        ("weka/oe-data-default/ai2-llm/checkpoints/kylel", "verify-tokens-140m-58362402", 8),
-        ("weka/oe-training-default/ai2-llm/checkpoints/kylel", "dense-140m-b20e93f1", 4),
-    )
-    for root, name, count in swarms:
-        for number in range(count):
-            last = 22200 if number == 5 else 22100
-            for step in (0, 22000, last):
-                checkpoint = folder / root / f"{name}-{number:04d}" / f"step{step}"
-                for file in ("train/rank0.pt", "model_and_optim/.metadata", ".metadata.json"):
-                    (checkpoint / file).parent.mkdir(parents=True, exist_ok=True)
-                    (checkpoint / file).touch()
+SAVED = ("train/rank0.pt", "model_and_optim/.metadata", ".metadata.json")
+SWARM = "verify-tokens-140m-58362402"
+
+
+def checkpoints(name: str, count: int) -> Iterator[str]:
+    """The files of a swarm's checkpoints."""
+    for number in range(count):
+        for step in (0, 22000, 22100):
+            yield from (f"{name}-{number:04d}/step{step}/{file}" for file in SAVED)
+
+
+def put_on_weka(folder: Path) -> None:
+    """Lay out what the swarms of the fixtures saved there."""
+    moved = (("oe-data-default", SWARM, 8), ("oe-training-default", "dense-140m-b20e93f1", 4))
+    for bucket, name, count in moved:
+        for file in checkpoints(name, count):
+            path = folder / bucket / "ai2-llm" / "checkpoints" / "kylel" / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+
+def results_of(model: str) -> str:
+    """The lines of all default tasks, as olmo-cookbook leaves them."""
+    lines = []
+    for task in OLMO3_OFFLINE_TASKS:
+        has_alias = "masked_ppl" not in task
+        lines.append(
+            {
+                "task_name": task.partition(":")[0],
+                "task_config": {"metadata": {"alias": task} if has_alias else {}},
+                "metrics": {"bits_per_byte_corr": 0.8} if has_alias else {"ppl_token": 9.0},
+                "model_config": {"model": model},
+                "current_date": "2026-03-08 00:00:00 UTC",
+            }
+        )
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """The demo swarm's checkpoints and evaluation results."""
+    need("aws")
+    with s3_server(tmp_path_factory.mktemp("s3"), "ai2-llm") as bucket:
+        bucket.put(*(f"checkpoints/kylel/{file}" for file in checkpoints(SWARM, 8)))
+        for number in range(8):
+            model = f"{SWARM}-{number:04d}_step22100"
+            folder = f"evaluation/olmix-58362402/{model}/tasks"
+            bucket.put(f"{folder}/task-metrics-all.jsonl", contents=results_of(model))
+        yield bucket
 
 
 @pytest.fixture
@@ -150,10 +174,11 @@ def session(
     tmp_path: Path,
     environment: dict[str, str],
     beaker_of: Callable[[FakeBeaker], FakeBeaker],
+    s3: Bucket,
 ) -> Callable[[list[Command]], list[tuple[int, str]]]:
     """Run commands in one bash; gives the status and the output of each."""
     beaker_of(FakeBeaker(list(workloads())))
-    put_checkpoints(tmp_path)
+    put_on_weka(tmp_path / "weka")
     tools = tmp_path / "tools"
     tools.mkdir()
     for name, code in TOOLS.items():
@@ -165,8 +190,9 @@ def session(
     folder.mkdir()
     (folder / "fixtures").symlink_to(FIXTURES)
     environment.update(
+        NO_PROXY="localhost,127.0.0.1",
         PATH=f"{tools}:{environment['PATH']}",
-        S3=str(tmp_path / "s3"),
+        **s3.environment,
         WEKA_MOUNT=str(tmp_path / "weka"),
         COOKBOOK=str(ROOT / "tests" / "olmo_cookbook_eval.py"),
         COOKBOOK_CALLS=str(tmp_path / "calls"),
@@ -385,7 +411,10 @@ def messages() -> list[str]:
 
 def test_every_message_of_the_troubleshooting_table_is_one_that_is_given() -> None:
     known = messages()
-    told = [re.findall(r"`([^`]+)`", row[0]) for row in rows(README, "Troubleshooting")]
+    told = [
+        re.findall(r"`([^`]+)`", row[0])
+        for row in rows(ROOT / "docs" / "troubleshooting.md", "Troubleshooting")
+    ]
 
     assert len(told) > 10
     for message in (span for spans in told for span in spans):
@@ -417,7 +446,8 @@ def paths(data: Any, prefix: str = "") -> set[str]:
         found = set()
         for key, value in data.items():
             place = f"{prefix}.{key}"
-            found |= {place} | (set() if place == "[].variants" else paths(value, place))
+            counts = place in ("[].variants", "[].evaluations")
+            found |= {place} | (set() if counts else paths(value, place))
         return found
     return set()
 
@@ -425,7 +455,7 @@ def paths(data: Any, prefix: str = "") -> set[str]:
 @pytest.mark.parametrize(
     ("heading", "arguments"),
     [
-        ("show", ["show", "e6f1a2b3", "--json"]),
+        ("show", ["show", "58362402", "--json"]),
         ("list", ["list", "--json", "--since", "2024-01-01"]),
     ],
 )

@@ -33,6 +33,7 @@ from tests.desk import (
     until,
 )
 from tests.factories import GROUP
+from tests.listing_server import listing_server
 from tests.storage import (
     Bucket,
     aws_environment,
@@ -218,6 +219,45 @@ def test_a_mixed_swarm_is_found_in_all_its_storages(
         f"gs://ai2-llm/checkpoints/kylel/mix-{GROUP}-0001/step10",
         f"/weka/oe-training-default/ai2-llm/checkpoints/kylel/mix-{GROUP}-0002/step77",
     ]
+
+
+@pytest.mark.parametrize(
+    ("only", "listed"),
+    [
+        ("5", ["0005/step"]),
+        ("0,20,127", ["0000/step", "0020/step", "0127/step"]),
+        ("0-8", ["000"]),
+        ("5-14", ["000", "001"]),
+        ("0-127", ["00", "01"]),
+    ],
+)
+def test_runs_are_listed_together_where_that_is_faster(
+    desk: Desk, only: str, listed: list[str]
+) -> None:
+    desk.tool("aws", 'echo "$6" >>"$HOME/prefixes"')
+    desk.write(names(128), clusters=[S3])
+
+    desk.run("--list", "--only", only)
+
+    start = f"{USER_FOLDER}/mix-{GROUP}-"
+    prefixes = (desk.folder / "prefixes").read_text().split()
+    assert sorted(prefixes) == [start + end for end in listed]
+
+
+def test_the_tensors_of_a_checkpoint_on_s3_are_not_listed_one_by_one(desk: Desk) -> None:
+    desk.real("aws")
+    desk.write(names(1), clusters=[S3])
+    run = f"{USER_FOLDER}/{names(1)[0]}"
+    keys = [
+        f"{run}/step{step}/model_and_optim/__{n}_0.distcp" for step in (1, 2) for n in range(999)
+    ]
+    keys += [f"{run}/{part}" for step in ("step1", "step2") for part in complete(step)]
+
+    with listing_server(keys, latency=0) as listing:
+        done = desk.run("--list", **aws_environment(desk.folder, listing.url))
+
+    assert steps(done.stdout) == {0: "2"}
+    assert listing.calls.total() == 1
 
 
 def test_many_variants_that_share_no_name_are_all_found(desk: Desk) -> None:

@@ -97,10 +97,10 @@ def _metrics(options: TaskOptions, console: Console) -> tuple[Sequence[Metric], 
     """The metrics, and whether just these are wanted: those that a fit names, unless there are
     options for tasks."""
     from olmix_evalscript.commands.common import choose_tasks, load_config
-    from olmix_evalscript.tasks import check_tasks, metric
+    from olmix_evalscript.tasks import metric
 
     config = load_config(options, console)
-    chosen = check_tasks(choose_tasks(options, config, console))
+    chosen = choose_tasks(options, config, console)
     if config.metrics and not options.task and not options.task_set:
         return config.metrics, True
     return [metric(task) for task in chosen], False
