@@ -30,7 +30,7 @@ from tests.fake_beaker import (
 
 Serve = Callable[[FakeBeaker], FakeBeaker]
 Code = grpc.StatusCode
-HANGS = 10  # seconds after which a process that should end does not
+HANGS = 60  # seconds after which a process that should end does not
 
 
 def refusing(code: grpc.StatusCode, first: int = 0, times: int = 10**9) -> Callable[[Any], None]:
