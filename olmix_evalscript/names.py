@@ -63,6 +63,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
 
 
+def visible(text: str) -> str:
+    """Text with a question mark for whatever could move the cursor or break the line."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def ranges(numbers: Iterable[int]) -> str:
     """Numbers as people write them: ``0, 3, 5-9``."""
     runs: list[list[int]] = []
