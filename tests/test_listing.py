@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from olmix_evalscript import beaker, listing
 from olmix_evalscript.beaker import Search
 from olmix_evalscript.errors import BeakerError
-from olmix_evalscript.overview import summarize
 from olmix_evalscript.report import Report
+from olmix_evalscript.swarm import all_swarms
 from tests.factories import GROUP, experiment
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, spec
 
@@ -202,9 +202,12 @@ def test_the_list_does_not_depend_on_the_order_of_pages(order: list[int]) -> Non
         for n, (name, status) in enumerate([("a", "failed"), ("b", "succeeded")] * 2)
     ]
 
-    (summary,) = summarize([[jobs[place]] for place in order])
+    (swarm,) = all_swarms([[jobs[place]] for place in order])
 
-    assert (summary.name, list(summary.statuses)) == ("a", ["failed", "succeeded"])
+    assert (swarm.name, [v.status for v in swarm.variants]) == (
+        "a",
+        ["failed", "succeeded", "failed", "succeeded"],
+    )
 
 
 def source(times: list[int], bounds: list[int | None]) -> listing.Fetch[int]:
