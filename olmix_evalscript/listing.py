@@ -9,10 +9,11 @@ takes bounds as inclusive, or rounds times to seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from math import inf, isqrt
+from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 from olmix_evalscript.errors import BeakerError
@@ -79,17 +80,24 @@ def read(
         BeakerError: If a page cannot be fetched, or a listing is out of order, repeats itself or
             breaks off before its end.
     """
-    slices = [_Slice(fetch, since, None) for fetch in fetches]
-    calls = {submit(each.next_page): each for each in slices}
+    done: SimpleQueue[Future[Page[T]]] = SimpleQueue()
+    calls: dict[Future[Page[T]], _Slice[T]] = {}
+
+    def start(slice_: _Slice[T]) -> None:
+        call = submit(slice_.next_page)
+        calls[call] = slice_
+        call.add_done_callback(done.put)
+
+    for fetch in fetches:
+        start(_Slice(fetch, since, None))
     while calls:
-        pages = []
-        for call in wait(calls, return_when=FIRST_COMPLETED).done:
-            slice_ = calls.pop(call)
-            page = call.result()
-            pages.append(slice_.take(page))
-            for each in slice_.rest(page, may_split=len(calls) < AT_ONCE - 2):
-                calls[submit(each.next_page)] = each
-        yield from pages
+        call = done.get()
+        slice_ = calls.pop(call)
+        page = call.result()
+        values = slice_.take(page)
+        for each in slice_.rest(page, may_split=len(calls) < AT_ONCE - 2):
+            start(each)
+        yield values
 
 
 def unseen(token: str, tokens: set[str]) -> str:
