@@ -7,6 +7,7 @@ ever, without a deadline and without a word.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
@@ -47,8 +48,10 @@ _RETRIED = (
     _Code.ABORTED,
     _Code.DEADLINE_EXCEEDED,
 )
-# How gRPC words it, inside of UNAVAILABLE, if the server shows another's or no valid certificate.
-_BAD_CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification Check failed")
+# How gRPC words it, as UNAVAILABLE, if the server shows a wrong certificate.
+_BAD_CERTIFICATE = re.compile(
+    "(CERTIFICATE_VERIFY_FAILED: [^:]*|Hostname Verification Check failed)"
+)
 _TOKEN_REFUSED = (
     "Beaker refused the token. Take a new one from https://beaker.org/user and set BEAKER_TOKEN, "
     "or put it into ~/.beaker/config.yml as user_token."
@@ -202,15 +205,16 @@ class _Client:
                     request, timeout=min(left, ATTEMPT_SECONDS), metadata=self._metadata
                 )
             except grpc.RpcError as error:
-                code, details = error.code(), shown(error.details() or "no details")
+                code, details = error.code(), error.details() or "no details"
             finally:
                 took = time.monotonic() - started
                 self._report.detail(f"{method}: {took * 1000:.0f} ms")
-            if any(words in details for words in _BAD_CERTIFICATE):
+            if bad := _BAD_CERTIFICATE.search(details):
                 raise BeakerError(
-                    f"{shown(self._address)} has no valid TLS certificate: {details}. Check "
+                    f"{self._address} has no valid TLS certificate: {bad[0]}. Check "
                     "rpc_address in the Beaker config, the clock, and any proxy in between."
                 )
+            details = shown(details)
             if code not in _RETRIED:
                 raise _CallError(method, code, details)
             if self._deadline - time.monotonic() < pause or self._closed.is_set():
@@ -274,8 +278,9 @@ def _connect(search: Search, report: Report) -> Iterator[_Client]:
         yaml.YAMLError,
     ) as error:
         raise BeakerError(
-            f"there is no usable Beaker token ({type(error).__name__}: {error}). Take one from "
-            "https://beaker.org/user and set BEAKER_TOKEN, or put it into ~/.beaker/config.yml."
+            f"there is no usable Beaker token or config ({type(error).__name__}: {error}). Take a "
+            "token from https://beaker.org/user and set BEAKER_TOKEN, or put it into "
+            "~/.beaker/config.yml as user_token."
         ) from None
     _check_config(beaker.config)
     client = _Client(beaker, search.timeout, report)
@@ -294,8 +299,7 @@ def _check_config(config: Any) -> None:
         value = getattr(config, key)
         if not (isinstance(value, str) or (value is None and key == "default_org")):
             raise BeakerError(
-                f"{key} in the Beaker config is a {type(value).__name__}; expected text such as "
-                f"{example}"
+                f"{key} in the Beaker config is not text: expected something like {example}"
             )
     if not (config.user_token.isascii() and config.user_token.isprintable()):
         raise BeakerError(_TOKEN_REFUSED)
@@ -343,7 +347,7 @@ def _workspace_id(client: _Client, workspace: str) -> str:
     except _CallError as error:
         if error.code is _Code.NOT_FOUND:
             raise BeakerError(
-                f"there is no workspace {shown(workspace)}; expected OWNER/NAME such as ai2/olmix"
+                f"there is no workspace {shown(workspace)}; expected OWNER/NAME, such as ai2/olmix"
             ) from None
         raise _in_workspace(workspace, error) from None
     return id
@@ -588,7 +592,7 @@ def parse_spec(text: str) -> tuple[Task, ...]:
         text: The spec as YAML.
 
     Raises:
-        ValueError: If it is no spec.
+        ValueError: If it is not a spec.
     """
     spec = yamltext.load(text)
     tasks = spec.get("tasks") if isinstance(spec, dict) else None
@@ -610,5 +614,5 @@ def _words(task: dict[str, Any], key: str) -> tuple[str, ...]:
     value = task.get(key)
     words = () if yamltext.is_absent(value) else yamltext.strings(value)
     if words is None:
-        raise ValueError(f"{key!r} of a task is no list of strings")
+        raise ValueError(f"{key!r} of a task is not a list of strings")
     return words

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import inf, isqrt
 from typing import Generic, Protocol, TypeVar
 
@@ -125,13 +125,15 @@ class _Slice(Generic[T]):
 
     def take(self, page: Page[T]) -> list[T]:
         """What a page brings that belongs here and did not come before."""
+        times = [entry.created for entry in page.entries]
+        least = accumulate(times, min)
+        is_ordered = all(time <= low + MARGIN for time, low in zip(times, least, strict=True))
+        if page.token and not is_ordered:  # where to stop is told by the order
+            raise BeakerError("Beaker's listing of experiments is out of order. Try again.")
+        if times:
+            self._newest, self._oldest = times[0], min(*times, self._oldest)
         new = {entry.id: entry for entry in page.entries if entry.id not in self.seen}
         self.seen.update(new)
-        times = [entry.created for entry in new.values()]
-        if times:
-            if max(times) > self._oldest + MARGIN:
-                raise BeakerError("Beaker's listing of experiments is out of order. Try again.")
-            self._newest, self._oldest = max(times), min(times)
         values = [entry.value for entry in new.values() if self._covers(entry.created)]
         if self.must_be_empty and values:
             raise BeakerError(
@@ -149,7 +151,7 @@ class _Slice(Generic[T]):
         if self.since is not None and self._oldest < self.since - MARGIN:
             return []
         if not page.token:
-            return [self._check()] if page.is_full else []
+            return [self._check()] if page.is_full and self._oldest < inf else []
         self._token = unseen(page.token, self._tokens)
         cuts = self._cuts() if may_split else []
         older = [_Slice(self.fetch, since, until) for until, since in pairwise([*cuts, self.since])]

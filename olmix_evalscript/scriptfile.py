@@ -36,7 +36,7 @@ def with_checksum(script: str) -> str:
 
 
 def without_date(script: str) -> str:
-    """The script without its date, to see whether anything else changed."""
+    """The script without what holds for its day alone, to see whether anything else changed."""
     return _MADE_BY.sub(r"\1.", script, count=1)
 
 

@@ -3,20 +3,56 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import responses
+from hypothesis import HealthCheck, settings
 
+from tests import leftovers
 from tests.fake_beaker import FakeBeaker
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 DATE = "1767225600"  # 2026-01-01
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+# A machine that is busy is no defect.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
+
+def pytest_configure() -> None:
+    """Let no child inherit an ignored signal: it gets what is caught here back as the default."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    leftovers.adopt_orphans()
+
+
+@pytest.fixture(scope="session")
+def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder for temporary files, of this process and of the commands that it runs."""
+    folder = tmp_path_factory.mktemp("temporary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(temporary: Path) -> Iterator[None]:
+    """Fail the test that leaves a process or a temporary file behind, and end the process."""
+    files, processes = set(temporary.iterdir()), set(leftovers.processes())
+    yield
+    left = leftovers.end_processes(spare=processes)
+    left += map(str, set(temporary.iterdir()) - files)
+    assert not left, f"left behind: {', '.join(left)}"
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +63,7 @@ def no_http() -> Iterator[None]:
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path, temporary: Path) -> dict[str, str]:
     """The environment of a user without a Beaker token; HTTP goes nowhere."""
     home = tmp_path / "home"
     home.mkdir()
@@ -35,6 +71,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(home),
+        "TMPDIR": str(temporary),
         "SOURCE_DATE_EPOCH": DATE,
         "HTTP_PROXY": dead_end,
         "HTTPS_PROXY": dead_end,

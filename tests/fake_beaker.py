@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -60,6 +60,11 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
     lists_commands: bool = True  # whether a listing fills container_spec
     latency: float = 0.0  # seconds for each call
     hooks: dict[str, Hook] = field(default_factory=dict)  # by method
+    page_size: int = PAGE_SIZE  # at most
+    includes_after: bool = True  # whether what was created at a bound is within it
+    includes_before: bool = False
+    rounds: frozenset[str] = frozenset()  # which times to seconds: "created", "bounds", "order"
+    counts_anew: bool = False  # for each page, so that what is created meanwhile moves the rest on
     raw: dict[str, bytes] = field(default_factory=dict)  # an answer as bytes, by method
     calls: Counter[str] = field(default_factory=Counter)  # answered, by method
     address: str = ""
@@ -67,11 +72,16 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
 
     def __post_init__(self) -> None:
         self._lock = Lock()
-        self._listings: dict[str, tuple[list[Any], int]] = {}
-        self._ids: dict[str, FakeWorkload] = {}
+        self._listings: dict[str, tuple[Callable[[], list[Any]], int]] = {}
         self.closing = Event()
-        for number, workload in enumerate(self.workloads):
+        self.hold(self.workloads)
+
+    def hold(self, workloads: list[FakeWorkload]) -> None:
+        """Have these and no others."""
+        for number, workload in enumerate(workloads):
             workload.id = workload.id or f"01JFAKE{number:019d}"
+        self.workloads = workloads
+        self._by_ids = {workload.id: workload for workload in workloads}
 
     def _enter(self, method: str, request: Any, context: Any) -> Any:
         with self._lock:
@@ -91,16 +101,18 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         if request.WhichOneof("opts") == "next_page_token":
             if request.next_page_token not in self._listings:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, "unknown page token")
-            items, start = self._listings[request.next_page_token]
-            size = PAGE_SIZE
+            listed, start = self._listings[request.next_page_token]
+            size = self.page_size
         else:
-            items, start = find(request.options), 0
-            size = min(request.options.page_size or PAGE_SIZE, PAGE_SIZE)
+            listed, start = partial(find, request.options), 0
+            size = min(request.options.page_size or self.page_size, self.page_size)
+        items = listed()
         token = ""
         if start + size < len(items):
+            rest = listed if self.counts_anew else partial(list, items)
             with self._lock:
                 token = f"page-{len(self._listings) + 1}"
-                self._listings[token] = (items, start + size)
+                self._listings[token] = (rest, start + size)
         return items[start : start + size], token
 
     # --- the methods, by Beaker's own names
@@ -201,11 +213,9 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         return groups
 
     def _by_id(self, id: str, context: Any) -> FakeWorkload:
-        if len(self._ids) != len(self.workloads):
-            self._ids = {workload.id: workload for workload in self.workloads}
-        if id not in self._ids:
+        if id not in self._by_ids:
             context.abort(grpc.StatusCode.NOT_FOUND, "no such workload")
-        return self._ids[id]
+        return self._by_ids[id]
 
     def _find_workloads(self, options: Any) -> list[FakeWorkload]:
         text = options.name_or_description_substring
@@ -219,12 +229,20 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         if options.HasField("author_id"):
             found = [w for w in found if _id(w.author) == options.author_id]
         if options.HasField("created_after"):
-            after = _time(options.created_after)
-            found = [w for w in found if w.created >= after]
+            after = self._rounded("bounds", _time(options.created_after))
+            found = [w for w in found if _is_past(self._created(w), after, self.includes_after)]
         if options.HasField("created_before"):
-            before = _time(options.created_before)
-            found = [w for w in found if w.created < before]
-        return sorted(found, key=lambda workload: workload.created, reverse=True)
+            before = self._rounded("bounds", _time(options.created_before))
+            found = [w for w in found if _is_past(before, self._created(w), self.includes_before)]
+        return sorted(found, key=lambda w: self._rounded("order", self._created(w)), reverse=True)
+
+    def _created(self, workload: FakeWorkload) -> datetime:
+        return self._rounded("created", workload.created)
+
+    def _rounded(self, what: str, moment: datetime) -> datetime:
+        if what not in self.rounds:
+            return moment
+        return (moment + timedelta(milliseconds=500)).replace(microsecond=0)
 
     def _message(self, workload: FakeWorkload) -> Any:
         common: dict[str, Any] = {
@@ -236,10 +254,10 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         status: Any = pb2.WorkloadStatus.Value(f"STATUS_{workload.status.upper()}")
         if workload.is_session:
             message = pb2.Workload(environment=pb2.Environment(**common), status=status)
-            message.environment.created.FromDatetime(workload.created)
+            message.environment.created.FromDatetime(self._created(workload))
             return message
         experiment = pb2.Experiment(**common, description=workload.description)
-        experiment.created.FromDatetime(workload.created)
+        experiment.created.FromDatetime(self._created(workload))
         if self.lists_commands:
             for task in _parsed(workload.spec)["tasks"]:
                 experiment.tasks.append(
@@ -261,7 +279,7 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         Yields:
             The environment that makes a process ask this server.
         """
-        authority = trustme.CA()
+        authority = _authority()
         certificate = authority.issue_cert("localhost")
         authority.cert_pem.write_to_path(folder / "ca.pem")
         self.server = grpc.server(ThreadPoolExecutor(64), interceptors=[_Raw(self)])
@@ -303,6 +321,12 @@ class _Raw(grpc.ServerInterceptor):
 
 
 @cache
+def _authority() -> trustme.CA:
+    """The same for all servers: a process reads once whom it trusts."""
+    return trustme.CA()
+
+
+@cache
 def _parsed(spec: str) -> Any:
     return yaml.load(spec, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
@@ -314,6 +338,10 @@ def _id(name: str) -> str:
 def _time(timestamp: Any) -> datetime:
     moment: datetime = timestamp.ToDatetime(timezone.utc)
     return moment
+
+
+def _is_past(moment: datetime, bound: datetime, inclusive: bool) -> bool:
+    return moment > bound or (inclusive and moment == bound)
 
 
 def _group(full_name: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+import trustme
 from beaker import beaker_pb2 as pb2
 
 from olmix_evalscript.beaker import parse_spec
@@ -29,7 +30,7 @@ from tests.fake_beaker import (
 
 Serve = Callable[[FakeBeaker], FakeBeaker]
 Code = grpc.StatusCode
-HANGS = 10  # seconds after which a process that should end does not
+HANGS = 60  # seconds after which a process that should end does not
 
 
 def refusing(code: grpc.StatusCode, first: int = 0, times: int = 10**9) -> Callable[[Any], None]:
@@ -65,6 +66,86 @@ def test_a_broken_beaker_config_is_no_traceback(run: Run, tmp_path: Path, text: 
 
     assert result.returncode == 1
     assert "no usable Beaker token" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("key", ["user_token", "rpc_address", "default_org"])
+@pytest.mark.parametrize("value", ["5", "[sesame]", "{a: b}"])
+def test_a_beaker_config_with_something_else_than_text_is_named(
+    run: Run, tmp_path: Path, key: str, value: str
+) -> None:
+    lines = {"user_token": "x", "rpc_address": "localhost:9", key: value}
+    (tmp_path / "beaker.yml").write_text("".join(f"{k}: {v}\n" for k, v in lines.items()))
+
+    result = run("generate", "58362402", BEAKER_CONFIG=str(tmp_path / "beaker.yml"))
+
+    assert result.returncode == 1
+    assert f"{key} in the Beaker config is not text" in result.stderr
+    assert "sesame" not in result.stderr
+
+
+@pytest.mark.parametrize("content", [b"user_token: \xff\n", b"[" * 5_000])
+def test_a_beaker_config_that_is_no_yaml_is_no_traceback(
+    run: Run, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "beaker.yml").write_bytes(content)
+
+    result = run("generate", "58362402", BEAKER_CONFIG=str(tmp_path / "beaker.yml"))
+
+    assert result.returncode == 1
+    assert "no usable Beaker token or config" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_certificate_of_an_unknown_authority_is_said_at_once(
+    run: Run, beaker_of: Serve, tmp_path: Path
+) -> None:
+    beaker_of(FakeBeaker(variants(2)))
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+
+    result = run(
+        "generate",
+        "58362402",
+        "--timeout=600",  # longer than a run may take here
+        GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(tmp_path / "other.pem"),
+    )
+
+    assert result.returncode == 1
+    assert "has no valid TLS certificate: CERTIFICATE_VERIFY_FAILED" in result.stderr
+    assert "did not answer" not in result.stderr
+
+
+def test_a_certificate_for_another_host_is_said_at_once(
+    run: Run, beaker_of: Serve, tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(2)))
+    address = beaker.address.replace("localhost", "127.0.0.1")
+    (tmp_path / "beaker.yml").write_text(f"user_token: {TOKEN}\nrpc_address: {address}\n")
+
+    result = run("generate", "58362402", "--timeout=600")
+
+    assert result.returncode == 1
+    assert f"{address} has no valid TLS certificate: Hostname" in result.stderr
+
+
+@pytest.mark.parametrize("seconds", [-(2**63), -62_135_596_801, 253_402_300_800, 2**63 - 1])
+@pytest.mark.parametrize("command", ["generate", "show"])
+def test_a_date_of_creation_out_of_range_makes_an_experiment_unreadable(
+    run: Run, beaker_of: Serve, command: str, seconds: int
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(3)))
+
+    def answer(request: Any) -> Any:
+        messages = [beaker._message(workload) for workload in beaker.workloads]
+        messages[1].experiment.created.seconds = seconds
+        return pb2.ListWorkloadsResponse(workloads=messages)
+
+    beaker.hooks["ListWorkloads"] = answer
+
+    result = run(command, "58362402")
+
+    assert f"{beaker.workloads[1].name} (" in result.stderr
+    assert "its date of creation is out of range" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -313,6 +394,30 @@ def test_an_interrupt_ends_it_long_before_the_timeout(
 
     assert process.returncode == 130
     assert "Traceback" not in errors
+
+
+def test_an_interrupt_ends_the_wait_for_one_slice_of_a_long_listing(
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker(evaluations(500)))
+    slices = 0
+
+    def hang(request: Any) -> None:
+        nonlocal slices
+        if request.options.HasField("created_before"):
+            slices += 1
+            beaker.closing.wait(30)
+
+    beaker.hooks["ListWorkloads"] = hang
+    process = subprocess.Popen(
+        ["olmix-evalscript", "generate", "58362402"], cwd=tmp_path, env=environment
+    )
+    while not slices:
+        time.sleep(0.05)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(timeout=HANGS) == 130
 
 
 def test_an_interrupt_ends_the_wait_for_a_server_that_is_away(

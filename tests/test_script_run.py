@@ -517,7 +517,7 @@ def test_one_folder_that_cannot_be_read_costs_no_other_variant(desk: Desk) -> No
 def test_a_folder_that_the_user_may_not_read_is_told_as_that() -> None:
     if os.getuid() != 0:
         pytest.skip("only root can run it as another user")
-    with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to other users
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:  # pytest's are closed to other users
         desk = Desk(Path(name))
         desk.folder.chmod(0o777)
         for run in names(2):
@@ -1035,7 +1035,7 @@ def test_an_interrupt_leaves_no_child_and_says_how_to_go_on(
     until(lambda: "sleep" in three.started())
 
     process.send_signal(sent)
-    output, _ = process.communicate(timeout=10)
+    output, _ = process.communicate(timeout=LONG)
 
     assert process.returncode == status
     assert "Submitted: 1 of 3 variants" in output
@@ -1053,7 +1053,7 @@ def test_an_interrupt_while_looking_up_leaves_no_child(desk: Desk) -> None:
         connections = [server.accept()[0] for _ in range(1)]
 
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=LONG)
 
         for connection in connections:
             connection.settimeout(LONG)
