@@ -22,7 +22,7 @@ from olmix_evalscript.overview import (
     variant_table,
 )
 from olmix_evalscript.swarm import Swarm, build_swarm
-from olmix_evalscript.tables import Table
+from olmix_evalscript.tables import Table, fitted
 from tests.factories import GROUP, START, experiment, job
 
 RUN = f"mix-{GROUP}-0000"
@@ -98,6 +98,14 @@ def test_a_job_that_evaluates_two_variants_counts_once() -> None:
 
     jobs = [job for variant in swarm.variants for job in variant.evaluations]
     assert in_words(count_by_status(jobs)) == "1 succeeded"
+
+
+def test_a_swarm_that_cannot_be_read_has_a_table_of_heads() -> None:
+    swarm = build_swarm(GROUP, [experiment(RUN, cluster=None)])
+
+    tables = (variant_table(swarm), mixture_table(swarm, mixtures(swarm), 80))
+
+    assert [(fitted(table, 80).columns[0].cells, table.below) for table in tables] == [((), ())] * 2
 
 
 def test_rows_have_directories_links_and_notes() -> None:
