@@ -154,7 +154,7 @@ def variant_rows(swarm: Swarm) -> list[Sequence[object]]:
 
 
 def _numbers(variants: Sequence[Variant]) -> tuple[str, ...]:
-    width = max(len(str(variant.number)) for variant in variants)
+    width = max((len(str(variant.number)) for variant in variants), default=0)
     return tuple(f"{variant.number:>{width}}" for variant in variants)
 
 
@@ -164,7 +164,6 @@ def _urls(variants: Sequence[Variant]) -> tuple[str, ...]:
 
 def swarm_table(summaries: Sequence[Mapping[str, Any]]) -> Table:
     """Swarms, as `summary_data` has them, for a terminal."""
-
     return Table(
         "swarm",
         (
@@ -259,6 +258,8 @@ def mixture_table(swarm: Swarm, mixtures: Mixtures, width: int) -> Table:
         what = names[0] if key != "rest" else f"the other {len(rest)} domains"
         low, high = per_cent(min(weights)), per_cent(max(weights))
         legend.append(f"{key:>4}  {low:>3} to {high:>3} %  {what}")
+    if not domains:
+        return Table("variant", tuple(columns))
     (_, least), *others = reversed(SHADES)
     scale = [
         f"{least} below {others[0][0]} %",
