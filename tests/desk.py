@@ -26,7 +26,10 @@ BASH = os.environ.get("TEST_BASH") or shutil.which("bash") or "bash"
 LONG = 60  # seconds; what takes longer hangs
 
 # All the programs that a script may use besides olmo-cookbook-eval and those for storage.
-USERLAND = ("awk", "cat", "cksum", "grep", "head", "mktemp", "mv", "rm", "sleep", "sort", "tail")
+USERLAND = (
+    "awk", "cat", "cksum", "dd", "grep", "head", "mkdir", "mkfifo", "mktemp", "mv", "ps",
+    "readlink", "rm", "rmdir", "sleep", "sort", "tail", "wc",
+)  # fmt: skip
 
 # Where the trainers save, by cluster, with -w True on jupiter.
 USER_FOLDER = "checkpoints/kylel"  # in the bucket ai2-llm, or in a folder of that name on Weka
