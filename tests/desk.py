@@ -69,6 +69,7 @@ class Desk:
 
     def tool(self, name: str, body: str) -> None:
         path = self.bin / name
+        path.unlink(missing_ok=True)  # it may be a link to the machine's own program
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
 

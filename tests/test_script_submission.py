@@ -410,7 +410,7 @@ def expiring(desk: Desk) -> Desk:
     desk.tool("sleep", "")
     desk.tool(
         "aws",
-        'if [ -e "$HOME/expired" ]; then echo "An error occurred (ExpiredToken)" >&2; exit 255; fi\n'
+        '[ ! -e "$HOME/expired" ] || { echo "An error occurred (ExpiredToken)" >&2; exit 255; }\n'
         'cat "$HOME/listing"',
     )
     before_each_call(desk, 'case "$2" in *0000*) echo >"$HOME/expired" ;; esac')
@@ -527,7 +527,7 @@ def test_the_lock_of_a_killed_script_holds_until_its_submission_ends(four: Desk)
     first = four.start(COOKBOOK_HANG="mix-b")
     until(lambda: "sleep" in four.started())
     first.kill()
-    first.communicate(timeout=LONG) if False else first.wait(timeout=LONG)
+    first.wait(timeout=LONG)
 
     second = four.run()
 
