@@ -1,4 +1,4 @@
-# make demo    the demo swarm's script, from nothing but Python and this checkout
+# make demo    the demo swarm's script and its files for the fit, from Python and this checkout alone
 # make check   the fast half of the tests: lint, format, types, shell, the rooms without processes
 # make test    all tests
 # make bench   timings, as ratios measured side by side
@@ -11,8 +11,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_VENV := .demo-venv
 DEMO_DATE := 1767225600# 2026-01-01, so that the demo is the same every day
+DEMO_TASKS := arc_easy:rc::olmes:full hellaswag:rc::olmes:full mbpp:3shot:bpb::none \
+	minerva_math_algebra::olmes
 FAST := tests/test_command.py tests/test_trainers.py tests/test_swarm.py tests/test_script.py \
-	tests/test_tasks.py tests/test_config.py tests/test_snapshot.py tests/test_files.py
+	tests/test_scriptfile.py tests/test_clusters.py tests/test_options.py tests/test_programs.py \
+	tests/test_tasks.py tests/test_config.py tests/test_snapshot.py tests/test_files.py \
+	tests/test_results.py tests/test_fit.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -21,6 +25,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(DEMO_VENV)/installed
 	@SOURCE_DATE_EPOCH=$(DEMO_DATE) $(DEMO_VENV)/bin/olmix-evalscript generate 58362402 \
 		--snapshot fixtures/58362402.yaml --output -
+	@$(DEMO_VENV)/bin/olmix-evalscript collect 58362402 --snapshot fixtures/58362402.yaml \
+		--results fixtures/58362402-results --priors fixtures/58362402-results/priors.yaml \
+		$(addprefix --task ,$(DEMO_TASKS))
 
 $(DEMO_VENV)/installed: pyproject.toml
 	@$(PYTHON) -m venv $(DEMO_VENV)

@@ -6,31 +6,22 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
-from bench.bench_script import steps_at_once
-from bench.measure import in_turn, peak_memory, verdict
+from bench import bench_script
+from bench.bench_commands import commands_read
+from bench.bench_fit import collecting
+from bench.bench_listing import long_listings, many_matches
+from bench.measure import in_turn, peak_memory, serving, verdict
 from tests.fake_beaker import FakeBeaker, evaluations, variants
 
 LATENCY = 0.05  # seconds for each call
 HERE = Path(__file__).parent
 GENERATE = ("olmix-evalscript", "generate", "58362402", "-o", "-")
 LIST = ("olmix-evalscript", "list", "--timeout", "600")
-
-
-@contextmanager
-def serving(beaker: FakeBeaker) -> Iterator[tuple[dict[str, str], Path]]:
-    """The environment and folder of a process that asks this Beaker."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with beaker.running(folder) as more:
-            yield {"PATH": os.environ["PATH"], "HOME": name, **more}, folder
 
 
 def specs_at_once() -> bool:
@@ -143,8 +134,12 @@ def main() -> int:
         start_up,
         a_large_snapshot,
         memory_of_a_long_list,
-        steps_at_once,
+        *bench_script.MEASUREMENTS,
+        long_listings,
+        many_matches,
         answer_to_ctrl_c,
+        commands_read,
+        collecting,
     )
     verdicts = [measurement() for measurement in measurements]
     return 0 if all(verdicts) else 1

@@ -5,11 +5,24 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.fake_beaker import FakeBeaker
+
 Command = Sequence[str]
+
+
+@contextmanager
+def serving(beaker: FakeBeaker) -> Iterator[tuple[dict[str, str], Path]]:
+    """The environment and folder of a process that asks this Beaker."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with beaker.running(folder) as more:
+            yield {"PATH": os.environ["PATH"], "HOME": name, **more}, folder
 
 
 def seconds(command: Command, environment: dict[str, str], cwd: Path) -> float:

@@ -9,20 +9,24 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import grpc
 import yaml
 from beaker import Beaker
 from beaker import beaker_pb2 as pb2
+from beaker.config import Config
 from beaker.exceptions import BeakerConfigurationError
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from olmix_evalscript import __version__, yamltext
+from olmix_evalscript import __version__, listing, yamltext
 from olmix_evalscript.command import parse_trainer
 from olmix_evalscript.errors import BeakerError, TrainerCommandError
 from olmix_evalscript.experiment import STATUSES, Experiment, Task
@@ -31,18 +35,21 @@ from olmix_evalscript.report import Report
 from olmix_evalscript.swarm import mentions
 
 PAGE_SIZE = 50  # the server's own limit
-WORKERS = 32  # calls under way at once
+WORKERS = 48  # calls under way at once
 ATTEMPT_SECONDS = 30.0  # after which a call without an answer is made anew
 LONGEST_PAUSE = 4.0  # seconds between two attempts
+PAGES_AHEAD = 4  # whose specs are fetched while an earlier page is waited for
 
 _Code = grpc.StatusCode
-_PASSING = (
+_RETRIED = (
     _Code.UNAVAILABLE,
     _Code.RESOURCE_EXHAUSTED,
     _Code.ABORTED,
     _Code.DEADLINE_EXCEEDED,
 )
-_REFUSED = (
+# How gRPC words it, inside of UNAVAILABLE, if the server shows another's or no valid certificate.
+_BAD_CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification Check failed")
+_TOKEN_REFUSED = (
     "Beaker refused the token. Take a new one from https://beaker.org/user and set BEAKER_TOKEN, "
     "or put it into ~/.beaker/config.yml as user_token."
 )
@@ -65,6 +72,9 @@ def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
     They are found by their name or description, and as members of a Beaker group of that ID or
     name, which is what the ``groups`` of a spec become.
 
+    Returns:
+        The experiments, newest first.
+
     Raises:
         BeakerError: If Beaker cannot be asked or does not answer in time.
     """
@@ -84,39 +94,66 @@ def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
         for done, item in enumerate(pending.values(), 1):
             found.append(item.result())
             report.status(f"Asking Beaker: {done} of {len(pending)} experiments read")
-        return found
+        return _newest_first(found)
 
 
 def scan(search: Search, report: Report) -> Iterator[list[Experiment]]:
-    """Read every experiment there is, newest first, a page at a time.
+    """Read every experiment there is, a page at a time.
 
     Yields:
-        The experiments of one page.
+        The experiments of one page; the pages come in any order.
 
     Raises:
         BeakerError: If Beaker cannot be asked or does not answer in time.
     """
     with _connect(search, report) as client:
         started, done = time.monotonic(), 0
-        for page in _workload_pages(client, search, _targets(client, search)):
-            yield [item.result() for item in [_Pending(client, workload) for workload in page]]
+        for page in _read_ahead(client, _workload_pages(client, search, _targets(client, search))):
+            yield [item.result() for item in page]
             done += len(page)
             rate = done / max(time.monotonic() - started, 0.001)
             report.status(f"Reading Beaker: {done} experiments, {rate:.0f}/s")
 
 
+def _read_ahead(client: _Client, pages: Iterator[list[Any]]) -> Iterator[list[_Pending]]:
+    """Pages of workloads, with what the listing lacks being fetched for several at a time."""
+    ahead: deque[list[_Pending]] = deque()
+    for page in pages:
+        ahead.append([_Pending(client, workload) for workload in page])
+        if len(ahead) > PAGES_AHEAD:
+            yield ahead.popleft()
+    yield from ahead
+
+
 def find_by_scan(group_id: str, search: Search, report: Report) -> list[Experiment]:
     """Find all experiments that mention a group's ID anywhere, by reading every one there is.
+
+    Returns:
+        The experiments, newest first.
 
     Raises:
         BeakerError: If Beaker cannot be asked or does not answer in time.
     """
-    return [
+    return _newest_first(
         experiment
         for page in scan(search, report)
         for experiment in page
         if mentions(group_id, experiment)
-    ]
+    )
+
+
+def _newest_first(experiments: Iterable[Experiment]) -> list[Experiment]:
+    return sorted(experiments, key=lambda each: (each.created, each.id), reverse=True)
+
+
+def default_workspace() -> str | None:
+    """The ``default_workspace`` of Beaker's own configuration, which gantry launches into; None
+    if there is none of the form OWNER/NAME."""
+    try:
+        workspace = Config.from_env().default_workspace
+    except (BeakerConfigurationError, OSError, ValueError, TypeError):
+        return None
+    return workspace if isinstance(workspace, str) and "/" in workspace else None
 
 
 class _CallError(BeakerError):
@@ -125,7 +162,7 @@ class _CallError(BeakerError):
     def __init__(self, method: str, code: grpc.StatusCode, details: str) -> None:
         self.code = code
         message = {
-            _Code.UNAUTHENTICATED: _REFUSED,
+            _Code.UNAUTHENTICATED: _TOKEN_REFUSED,
             _Code.PERMISSION_DENIED: f"Beaker denies permission: {details}. Ask for access, or "
             "name the workspaces you can read with --workspace.",
         }
@@ -142,6 +179,7 @@ class _Client:
         self._close_channel = beaker.close
         self._metadata = [("authorization", f"bearer {beaker.config.user_token}")]
         self._timeout = timeout
+        self._address = beaker.config.rpc_address
         self._deadline = time.monotonic() + timeout
         self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(WORKERS)
@@ -168,7 +206,12 @@ class _Client:
             finally:
                 took = time.monotonic() - started
                 self._report.detail(f"{method}: {took * 1000:.0f} ms")
-            if code not in _PASSING:
+            if any(words in details for words in _BAD_CERTIFICATE):
+                raise BeakerError(
+                    f"{shown(self._address)} has no valid TLS certificate: {details}. Check "
+                    "rpc_address in the Beaker config, the clock, and any proxy in between."
+                )
+            if code not in _RETRIED:
                 raise _CallError(method, code, details)
             if self._deadline - time.monotonic() < pause or self._closed.is_set():
                 raise BeakerError(
@@ -189,12 +232,9 @@ class _Client:
         while True:
             response = self.call(method, request)
             yield response
-            token = response.next_page_token
-            if not token:
+            if not response.next_page_token:
                 return
-            if token in tokens:
-                raise BeakerError(f"Beaker's {method} repeats itself without an end. Try again.")
-            tokens.add(token)
+            token = listing.unseen(response.next_page_token, tokens)
             request = type(request)(next_page_token=token)
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -224,13 +264,20 @@ def _connect(search: Search, report: Report) -> Iterator[_Client]:
         beaker = Beaker.from_env(
             check_for_upgrades=False, user_agent=f"olmix-evalscript v{__version__}"
         )
-    except (BeakerConfigurationError, OSError, TypeError, AttributeError, yaml.YAMLError) as error:
+    except (
+        BeakerConfigurationError,
+        OSError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+        yaml.YAMLError,
+    ) as error:
         raise BeakerError(
             f"there is no usable Beaker token ({type(error).__name__}: {error}). Take one from "
             "https://beaker.org/user and set BEAKER_TOKEN, or put it into ~/.beaker/config.yml."
         ) from None
-    if not (beaker.config.user_token.isascii() and beaker.config.user_token.isprintable()):
-        raise BeakerError(_REFUSED)
+    _check_config(beaker.config)
     client = _Client(beaker, search.timeout, report)
     try:
         yield client
@@ -238,29 +285,54 @@ def _connect(search: Search, report: Report) -> Iterator[_Client]:
         client.close()
 
 
+def _check_config(config: Any) -> None:
+    for key, example in (
+        ("user_token", "a token from https://beaker.org/user"),
+        ("rpc_address", "beaker.org:443"),
+        ("default_org", "ai2"),
+    ):
+        value = getattr(config, key)
+        if not (isinstance(value, str) or (value is None and key == "default_org")):
+            raise BeakerError(
+                f"{key} in the Beaker config is a {type(value).__name__}; expected text such as "
+                f"{example}"
+            )
+    if not (config.user_token.isascii() and config.user_token.isprintable()):
+        raise BeakerError(_TOKEN_REFUSED)
+
+
 @dataclass(frozen=True)
 class _Target:
     """What a listing covers: one workspace, or all of the organization."""
 
     organization_id: str
+    author_id: str | None
     workspace_id: str | None = None
     workspace: str = ""  # its name
 
 
 def _targets(client: _Client, search: Search) -> list[_Target]:
+    organization = client.submit(_organization_id, client)
+    author = client.submit(_author_id, client, search)
+    workspaces = client.map(partial(_workspace_id, client), search.workspaces)
+    first = _Target(organization.result(), author.result())
+    if not search.workspaces:
+        return [first]
+    return [
+        replace(first, workspace_id=id, workspace=name)
+        for id, name in zip(workspaces, search.workspaces, strict=True)
+    ]
+
+
+def _organization_id(client: _Client) -> str:
     request = pb2.ResolveOrganizationNameRequest(organization_name=client.organization)
     try:
-        organization = client.call("ResolveOrganizationName", request).organization_id
+        id: str = client.call("ResolveOrganizationName", request).organization_id
     except _CallError as error:
         if error.code is not _Code.NOT_FOUND:
             raise
-        organization = client.organization  # as beaker-py: it may be an ID
-    if not search.workspaces:
-        return [_Target(organization)]
-    ids = client.map(lambda name: _workspace_id(client, name), search.workspaces)
-    return [
-        _Target(organization, id, name) for id, name in zip(ids, search.workspaces, strict=True)
-    ]
+        return client.organization  # as beaker-py: it may be an ID
+    return id
 
 
 def _workspace_id(client: _Client, workspace: str) -> str:
@@ -273,11 +345,11 @@ def _workspace_id(client: _Client, workspace: str) -> str:
             raise BeakerError(
                 f"there is no workspace {shown(workspace)}; expected OWNER/NAME such as ai2/olmix"
             ) from None
-        raise _about(workspace, error) from None
+        raise _in_workspace(workspace, error) from None
     return id
 
 
-def _about(workspace: str, error: _CallError) -> BeakerError:
+def _in_workspace(workspace: str, error: _CallError) -> BeakerError:
     return BeakerError(f"{shown(workspace)}: {error}")
 
 
@@ -318,40 +390,43 @@ def _workspace(client: _Client, id: str) -> str:
 def _workload_pages(
     client: _Client, search: Search, targets: list[_Target], text: str | None = None
 ) -> Iterator[list[Any]]:
-    """The pages of a listing of workloads, newest first, of one target after another."""
-    author = _author_id(client, search)
-    for target in targets:
-        options = pb2.ListWorkloadsRequest.Opts(
-            organization_id=target.organization_id,
-            workspace_id=target.workspace_id,
-            author_id=author,
-            name_or_description_substring=text,
-            page_size=PAGE_SIZE,
-            sort_clause=pb2.ListWorkloadsRequest.Opts.SortClause(
-                sort_order=pb2.SortOrder.SORT_ORDER_DESCENDING, created={}
-            ),
-        )
-        if search.since is not None:
-            options.created_after.FromDatetime(search.since.astimezone(timezone.utc))
-        page: list[Any] = []
-        try:
-            for response in client.pages(
-                "ListWorkloads", pb2.ListWorkloadsRequest(options=options)
-            ):
-                page = list(response.workloads)
-                yield page
-            if len(page) == PAGE_SIZE:
-                _check_end(client, options, page)
-        except _CallError as error:
-            raise _about(target.workspace, error) if target.workspace else error from None
+    """The pages of the listings of workloads of all targets, in any order."""
+    since = None if search.since is None else _nanoseconds(search.since)
+    fetches = [partial(_workload_page, client, target, text) for target in targets]
+    return listing.read(fetches, since, client.submit)
 
 
-def _check_end(client: _Client, options: Any, page: list[Any]) -> None:
-    """Ask for what is older than a full last page: a listing that lost its page token has more."""
-    options.created_before.CopyFrom(min((_created(w) for w in page), key=lambda t: t.ToDatetime()))
-    response = client.call("ListWorkloads", pb2.ListWorkloadsRequest(options=options))
-    if {_id(w) for w in response.workloads} - {_id(w) for w in page}:
-        raise BeakerError("Beaker's listing of experiments broke off before its end. Try again.")
+def _workload_page(
+    client: _Client,
+    target: _Target,
+    text: str | None,
+    after: int | None,
+    before: int | None,
+    token: str,
+) -> listing.Page[Any]:
+    """One page of the workloads that have a text in their name or description, newest first."""
+    options = pb2.ListWorkloadsRequest.Opts(
+        organization_id=target.organization_id,
+        workspace_id=target.workspace_id,
+        author_id=target.author_id,
+        name_or_description_substring=text,
+        page_size=PAGE_SIZE,
+        sort_clause=pb2.ListWorkloadsRequest.Opts.SortClause(
+            sort_order=pb2.SortOrder.SORT_ORDER_DESCENDING, created={}
+        ),
+        created_after=_timestamp(after),
+        created_before=_timestamp(before),
+    )
+    if token:
+        request = pb2.ListWorkloadsRequest(next_page_token=token)
+    else:
+        request = pb2.ListWorkloadsRequest(options=options)
+    try:
+        response = client.call("ListWorkloads", request)
+    except _CallError as error:
+        raise _in_workspace(target.workspace, error) if target.workspace else error from None
+    entries = [listing.Entry(_id(w), _created(w), w) for w in response.workloads]
+    return listing.Page(entries, response.next_page_token, len(entries) == PAGE_SIZE)
 
 
 def _group_members(client: _Client, group_id: str, targets: list[_Target]) -> list[str]:
@@ -387,27 +462,51 @@ def _workload(client: _Client, id: str) -> Any:
 
 def _is_wanted(client: _Client, workload: Any, search: Search) -> bool:
     """The same choice that a listing makes, for a workload found otherwise."""
-    created = _created(workload).ToDatetime(timezone.utc)
-    if search.since is not None and created < search.since:
+    if search.since is not None and _created(workload) < _nanoseconds(search.since):
         return False
-    author = client.name("user", _kind(workload).author_id).result()
-    workspace = client.name("workspace", _kind(workload).workspace_id).result()
+    author = client.name("user", _experiment_or_session(workload).author_id).result()
+    workspace = client.name("workspace", _experiment_or_session(workload).workspace_id).result()
     return search.author in (None, author) and (
         not search.workspaces or workspace in search.workspaces
     )
 
 
-def _kind(workload: Any) -> Any:
+def _experiment_or_session(workload: Any) -> Any:
     return workload.environment if workload.HasField("environment") else workload.experiment
 
 
 def _id(workload: Any) -> str:
-    id: str = _kind(workload).id
+    id: str = _experiment_or_session(workload).id
     return id
 
 
-def _created(workload: Any) -> Any:
-    return _kind(workload).created
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_YEARS = (-62_135_596_800, 253_402_300_799)  # first second of year 1, last of 9999, since 1970
+
+
+def _created(workload: Any) -> int:
+    """When it was created, in nanoseconds since 1970; the nearest date there is."""
+    created = _experiment_or_session(workload).created
+    return _clamp(created.seconds * listing.SECOND + created.nanos)
+
+
+def _clamp(time: int) -> int:
+    return min(max(time, _YEARS[0] * listing.SECOND), _YEARS[1] * listing.SECOND)
+
+
+def _nanoseconds(date: datetime) -> int:
+    return (date - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _timestamp(time: int | None) -> Any:
+    if time is None:
+        return None
+    seconds, nanos = divmod(_clamp(time), listing.SECOND)
+    return Timestamp(seconds=seconds, nanos=nanos)
+
+
+def _date(workload: Any) -> datetime:
+    return _EPOCH + timedelta(seconds=_created(workload) // listing.SECOND)
 
 
 class _Pending:
@@ -415,7 +514,7 @@ class _Pending:
 
     def __init__(self, client: _Client, workload: Any) -> None:
         self._workload = workload
-        kind = _kind(workload)
+        kind = _experiment_or_session(workload)
         self._author = client.name("user", kind.author_id)
         self._workspace = client.name("workspace", kind.workspace_id)
         self._tasks: Future[tuple[tuple[Task, ...], str]] | tuple[Task, ...] = ()
@@ -429,16 +528,18 @@ class _Pending:
             )
 
     def result(self) -> Experiment:
-        kind = _kind(self._workload)
+        kind = _experiment_or_session(self._workload)
         tasks, problem = (
             self._tasks.result() if isinstance(self._tasks, Future) else (self._tasks, "")
         )
+        if kind.created.seconds not in range(_YEARS[0], _YEARS[1] + 1):
+            problem = "its date of creation is out of range"
         return Experiment(
             id=kind.id,
             name=kind.name,
             author=self._author.result(),
             workspace=self._workspace.result(),
-            created=kind.created.ToDatetime(timezone.utc).replace(microsecond=0),
+            created=_date(self._workload),
             status=_status(self._workload.status),
             tasks=tasks,
             problem=problem,
@@ -507,7 +608,7 @@ def _spec_task(task: dict[str, Any]) -> Task:
 
 def _words(task: dict[str, Any], key: str) -> tuple[str, ...]:
     value = task.get(key)
-    words = () if value in (None, "", "null", "~") else yamltext.strings(value)
+    words = () if yamltext.is_absent(value) else yamltext.strings(value)
     if words is None:
         raise ValueError(f"{key!r} of a task is no list of strings")
     return words

@@ -11,13 +11,12 @@ from __future__ import annotations
 import ast
 import getopt
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 from olmix_evalscript.errors import TrainerCommandError
+from olmix_evalscript.programs import NEEDED, Program, may_start_a_chain, programs
 from olmix_evalscript.trainers import TRAINERS, Trainer
 
 #: What click takes for true and for false (``click.BOOL``).
@@ -26,22 +25,13 @@ BOOLEANS = {
     **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
 }
 
-#: A trainer's script or module in a shell's text, with the subcommand behind it.
-_RUNS = re.compile(
+#: A trainer's path in a text, whatever stands around it.
+_MENTION = re.compile(
     "|".join(
         re.escape(trainer.script.removesuffix(".py")).replace("/", "[/.]")
-        + r"(\.py)?['\"]?\s+train\s"
         for trainer in TRAINERS.values()
     )
 )
-_SHELL_OPERATORS = ";&|<>()\n"
-#: Programs that run the script named after them. Anything else in front of a trainer's script
-#: (``cat``, ``grep``, ``echo``) is not known to train.
-_RUNNERS = re.compile(
-    r"python[0-9.]*|torchrun|srun|conda|uv|exec|env|time|nohup|entrypoint\.sh|bash|sh"
-)
-
-
 #: No launcher's source comes near it; the largest holds a few hundred paths.
 MAX_SOURCE_CHARACTERS = 1_000_000
 
@@ -110,6 +100,14 @@ def _source(literal: str) -> Source:
     return source
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A call of a trainer's ``train``."""
+
+    trainer: Trainer
+    words: tuple[str, ...]  # its script, "train", and the options
+
+
 def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
     """Cut a task's command line down to the trainer's script and its arguments.
 
@@ -121,22 +119,10 @@ def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
         (launchers, environment variables) and after (redirections, further commands) is dropped.
 
     Raises:
-        TrainerCommandError: If the command names a trainer in a way that leaves it open what runs.
+        TrainerCommandError: If it cannot be told which trainer is run, or whether one is.
     """
-    found = [
-        (command[: place.start], command[place.start :])
-        for command in _commands(words)
-        if (place := _locate(command)) is not None
-    ]
-    if not found:
-        return None
-    if len(found) > 1:
-        raise TrainerCommandError("its command runs a trainer more than once")
-    before, trainer = found[0]
-    program = next((word for word in before if not _is_assignment(word)), None)
-    if program is not None and not _RUNNERS.fullmatch(program.rsplit("/", 1)[-1]):
-        raise TrainerCommandError(f"its command names a trainer's script after {program!a}")
-    return tuple(trainer)
+    call = _call(words)
+    return call.words if call else None
 
 
 def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
@@ -149,26 +135,114 @@ def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
         The run, or None if the command trains nothing.
 
     Raises:
-        TrainerCommandError: If the command runs a trainer, but not in a way the trainer accepts.
+        TrainerCommandError: If it cannot be told which run is trained, or whether one is.
     """
-    trainer = trainer_words(words)
-    place = _locate(trainer or ())
-    if trainer is None or place is None:
+    call = _call(words)
+    return _run(call) if call else None
+
+
+def _call(words: Sequence[str]) -> _Call | None:
+    """The one call of a trainer that a command line makes."""
+    if not any(NEEDED in word for word in words):
         return None
-    options = _options(place.trainer, trainer[place.arguments :])
+    try:
+        found = programs(words)
+    except (ValueError, RecursionError) as error:
+        if any(_MENTION.search(word) for word in words):
+            reason = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
+            raise TrainerCommandError(f"its shell command cannot be read: {reason}") from None
+        return None
+    calls: dict[tuple[str, ...], _Call] = {}
+    for program in found:
+        call = _trainer_call(program)
+        if call is None:
+            _refuse_open_case(program)
+        elif program.doubt:
+            group_id = _group_id(program.words)
+            raise TrainerCommandError(f"its command names a trainer, but {program.doubt}", group_id)
+        else:
+            calls[call.words] = call
+    if len(calls) > 1:
+        raise TrainerCommandError("its command runs a trainer more than once")
+    return next(iter(calls.values()), None)
+
+
+def _trainer_call(program: Program) -> _Call | None:
+    for trainer in TRAINERS.values():
+        if not f"/{program.words[0]}".endswith(f"/{trainer.script}"):
+            continue
+        if program.words[1:2] == ("train",):
+            return _Call(trainer, program.words)
+        if "$" in "".join(program.words[1:2]):
+            raise TrainerCommandError(
+                f"its command leaves a trainer's arguments to a shell: {program.words[1]!a}"
+            )
+    return None
+
+
+def _refuse_open_case(program: Program) -> None:
+    """Refuse what looks like a trainer of a swarm and is none that is known.
+
+    Raises:
+        TrainerCommandError: If it does.
+    """
+    words = program.words
+    group_id = _group_id(words)
+    if group_id and words[0].rsplit("/", 1)[-1] == "train.py" and words[1:2] == ("train",):
+        raise TrainerCommandError(
+            f"its command runs {words[0]!a}, which is not a known trainer", group_id
+        )
+    if group_id and not program.is_script and _runs_trainer(words[1:]):
+        raise TrainerCommandError(
+            f"its command gives a trainer's command to {words[0]!a}, which may run it", group_id
+        )
+
+
+def _runs_trainer(words: Sequence[str]) -> bool:
+    """Whether a part of an unknown program's arguments is a trainer's command."""
+    for at, word in enumerate(words):
+        if may_start_a_chain(word):
+            try:
+                found = programs(words[at:])
+            except ValueError:
+                return True
+        elif word.endswith(".py"):
+            found = [Program(tuple(words[at:]))]
+        else:
+            continue
+        if any(_trainer_call(program) for program in found):
+            return True
+    return False
+
+
+def _group_id(words: Sequence[str]) -> str | None:
+    """The group that a command names, read without regard to the other options."""
+    text = " ".join(words)
+    found = re.search(r"(?:^|\s)(?:-g\s*|--group-id[=\s]\s*)([0-9A-Za-z_-]+)", text)
+    return found[1] if found else None
+
+
+def _run(call: _Call) -> TrainerRun:
+    group_id = _group_id(call.words)
+    options = _options(call.trainer, call.words[2:], group_id)
     last = {name: values[-1] for name, values in options.items()}
     run_name, group_id = last.get("run-name", ""), last.get("group-id", "")
     if not run_name or not group_id:
         missing = "run name (-n)" if not run_name else "group ID (-g)"
-        raise TrainerCommandError(f"its trainer command has no {missing}")
-    for name in ("run-name", "group-id", "cluster", "beaker-user", "weka"):
+        raise TrainerCommandError(f"its trainer command has no {missing}", group_id or None)
+    for name in ("group-id", "run-name", "cluster", "beaker-user", "weka"):
         if re.search(r"[$`]", last.get(name, "")):
-            raise TrainerCommandError(f"its {name} is left to a shell: {last[name]!a}")
-    weka = BOOLEANS.get((last.get("weka") or str(place.trainer.default_weka)).lower())
+            raise TrainerCommandError(
+                f"its {name} is left to a shell: {last[name]!a}",
+                None if name == "group-id" else group_id,
+            )
+    weka = BOOLEANS.get((last.get("weka") or str(call.trainer.default_weka)).lower())
     if weka is None:
-        raise TrainerCommandError(f"its option -w is {last['weka']!a}, neither True nor False")
+        raise TrainerCommandError(
+            f"its option -w is {last['weka']!a}, neither True nor False", group_id
+        )
     return TrainerRun(
-        trainer=place.trainer.name,
+        trainer=call.trainer.name,
         run_name=run_name,
         group_id=group_id,
         cluster=last.get("cluster") or None,
@@ -192,7 +266,9 @@ def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
     )
 
 
-def _options(trainer: Trainer, arguments: Sequence[str]) -> dict[str, list[str]]:
+def _options(
+    trainer: Trainer, arguments: Sequence[str], group_id: str | None
+) -> dict[str, list[str]]:
     """Long option name to all its values, stripped as the trainers do; the last one counts."""
     short = "".join(f"{letter}:" for letter in trainer.options)
     long = [*(f"{name}=" for name in trainer.options.values()), *trainer.flags]
@@ -202,64 +278,12 @@ def _options(trainer: Trainer, arguments: Sequence[str]) -> dict[str, list[str]]
         try:
             pairs, rest = getopt.getopt(rest, short, long)
         except getopt.GetoptError as error:
-            raise TrainerCommandError(f"its trainer command cannot be read: {error}") from None
+            raise TrainerCommandError(
+                f"its trainer command cannot be read: {error}", group_id
+            ) from None
         if rest and rest.pop(0) != "":  # early 2025's regmixer passed "" for no -C
-            raise TrainerCommandError("its trainer command has a stray argument")
+            raise TrainerCommandError("its trainer command has a stray argument", group_id)
         for name, value in pairs:
             bare = name.lstrip("-")
             options.setdefault(trainer.options.get(bare, bare), []).append(value.strip())
     return options
-
-
-class _Place(NamedTuple):
-    trainer: Trainer
-    start: int  # index of the script, or of the -m before a module
-    arguments: int  # index of the first word after the subcommand
-
-
-def _locate(words: Sequence[str]) -> _Place | None:
-    for index, word in enumerate(words[:-1]):
-        if words[index + 1] != "train":
-            continue
-        is_module = index > 0 and words[index - 1] == "-m"
-        script = f"{word.replace('.', '/')}.py" if is_module else word
-        for trainer in TRAINERS.values():
-            if f"/{script}".endswith(f"/{trainer.script}"):
-                return _Place(trainer, start=index - is_module, arguments=index + 2)
-    return None
-
-
-def _is_assignment(word: str) -> bool:
-    return re.match(r"[A-Za-z_][A-Za-z0-9_]*=", word) is not None
-
-
-def _commands(words: Sequence[str]) -> list[list[str]]:
-    """The simple commands of a command line: itself, or those of the shell text in it.
-
-    A shell's text is a word of several words that runs a trainer's script: what ``bash -c`` is
-    given, or gantry with ``--exec-method bash``.
-    """
-    if _locate(words) is not None:
-        return [list(words)]
-    return [command for word in words if _RUNS.search(word) for command in _split_shell(word)]
-
-
-def _split_shell(text: str) -> list[list[str]]:
-    lexer = shlex.shlex(text.replace("\\\n", " "), posix=True, punctuation_chars=_SHELL_OPERATORS)
-    lexer.whitespace = " \t\r"
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    commands: list[list[str]] = [[]]
-    try:
-        for word in lexer:
-            if not set(word) <= set(_SHELL_OPERATORS):
-                commands[-1].append(word)
-            elif set(word) & set("<>"):
-                next(lexer, None)  # the file redirected to
-                if commands[-1] and commands[-1][-1] in ("1", "2"):
-                    commands[-1].pop()  # the "2" of "2>"
-            else:
-                commands.append([])
-    except ValueError as error:
-        raise TrainerCommandError(f"its shell command cannot be read: {error}") from None
-    return commands

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import typer
 
@@ -18,7 +19,7 @@ from olmix_evalscript.report import Report
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-FIRST_LINE = 1.0  # seconds until progress is told where no line can move
+FIRST_LINE = 1.0  # seconds until progress is said where no line can move
 NEXT_LINE = 10.0  # seconds between two such lines
 
 
@@ -37,21 +38,27 @@ class Console:
     verbose: bool = False
     quiet: bool = False
     _bar: Bar | None = field(default=None, init=False)
+    _progress: Progress | None = field(default=None, init=False)  # what shows the bar
 
     def data(self, text: str) -> None:
-        """Print what was asked for, as it is.
+        """Print what was asked for, as it is, in UTF-8.
 
         Raises:
             InvalidInputError: If it cannot be written; a reader that went away is no error.
         """
-        try:
-            sys.stdout.write(text)
+        with self._without_bar(), _writing_to_stdout():
             sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left is lost
-            raise InvalidInputError(f"cannot write to stdout: {error.strerror}") from None
+            sys.stdout.buffer.write(text.encode())
+            sys.stdout.buffer.flush()
+
+    def flush(self) -> None:
+        """Write what others, such as typer, left to be written.
+
+        Raises:
+            InvalidInputError: If it cannot be written; a reader that went away is no error.
+        """
+        with _writing_to_stdout():
+            sys.stdout.flush()
 
     @property
     def is_terminal(self) -> bool:
@@ -82,22 +89,31 @@ class Console:
         rich.print(table)
 
     def note(self, text: str) -> None:
-        """Tell what was done; not with --quiet."""
+        """Say what was done; not with --quiet."""
         if not self.quiet:
-            self._tell("", None, text)
+            self._message("", None, text)
+
+    def hint(self, *lines: str) -> None:
+        """Say what to do next, to somebody at a terminal; not with --quiet."""
+        if sys.stderr.isatty():
+            for line in lines:
+                self.note(line)
 
     def warn(self, text: str) -> None:
-        """Tell what to look into."""
-        self._tell("warning: ", "yellow", text)
+        """Say what to look into."""
+        self._message("warning: ", "yellow", text)
 
     def error(self, error: Exception) -> None:
-        """Tell why it could not be done."""
-        self._tell("error: ", "red", str(error))
+        """Say why it could not be done."""
+        self._message("error: ", "red", str(error))
 
-    def _tell(self, prefix: str, colour: str | None, text: str) -> None:
+    def _message(self, prefix: str, colour: str | None, text: str) -> None:
         if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
             prefix = typer.style(prefix, fg=colour, bold=True)
-        print(f"{prefix}{_printable(text)}", file=sys.stderr)
+        try:
+            print(f"{prefix}{_printable(text)}", file=sys.stderr, flush=True)
+        except OSError:
+            _discard(sys.stderr)
 
     @contextmanager
     def bar(self, total: int | None = None) -> Iterator[Bar]:
@@ -112,6 +128,7 @@ class Console:
             yield Bar(_ignore if self.quiet else self._now_and_then(), _nothing)
         else:
             with _progress() as progress:
+                self._progress = progress
                 task = progress.add_task("Asking Beaker", total=total)
                 self._bar = Bar(
                     status=lambda text: progress.update(task, description=text),
@@ -120,7 +137,19 @@ class Console:
                 try:
                     yield self._bar
                 finally:
-                    self._bar = None
+                    self._bar = self._progress = None
+
+    @contextmanager
+    def _without_bar(self) -> Iterator[None]:
+        """Take the bar off the screen meanwhile."""
+        if self._progress is None or not self.is_terminal:
+            yield
+            return
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.start()
 
     @contextmanager
     def report(self) -> Iterator[Report]:
@@ -140,8 +169,44 @@ class Console:
         return status
 
 
+def open_streams() -> None:
+    """Open the streams that whoever started this process closed, and let them show any text.
+
+    Otherwise the next file opened would get the number of one, and with it what is meant for
+    that stream. What is meant for a closed stderr is lost; writing to a closed stdout fails.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # the number is free, and the lowest that is: open takes it
+            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _writing_to_stdout() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard(sys.stdout)
+        raise InvalidInputError(f"cannot write to stdout: {error.strerror}") from None
+
+
+def _discard(stream: TextIO) -> None:
+    """Lose what is left to write, lest Python try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _ignore(text: str) -> None:
-    """Tell nothing."""
+    """Say nothing."""
 
 
 def _nothing() -> None:

@@ -21,3 +21,11 @@ class SwarmError(EvalScriptError):
 
 class TrainerCommandError(EvalScriptError):
     """A command that runs a trainer, but does not say plainly which run it trains."""
+
+    def __init__(self, message: str, group_id: str | None = None) -> None:
+        super().__init__(message)
+        self.group_id = group_id  # of the run, where the command says at least that
+
+
+class FitError(EvalScriptError):
+    """Mixtures, priors or evaluation results of which no sound fit can be made."""

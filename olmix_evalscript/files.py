@@ -1,9 +1,11 @@
-"""Text in, a whole file out: never half of one."""
+"""Text in, whole files out: never half of one."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
@@ -20,23 +22,38 @@ def write_whole(path: Path, text: str, mode: int) -> None:
     Raises:
         InvalidInputError: If it cannot be written there.
     """
-    path = Path(os.path.realpath(path))
+    write_all({path: text}, mode)
+
+
+def write_all(texts: Mapping[Path, str], mode: int) -> None:
+    """Write several files as `write_whole` does, and none if one of them cannot be written.
+
+    They take their places one after the other, once all are on disk.
+
+    Raises:
+        InvalidInputError: If one cannot be written.
+    """
+    written: dict[Path, str] = {}  # by where it goes, what is on disk under another name
+    path = Path()
     try:
-        if path.exists() and not path.is_file():
-            raise OSError("it is there, and no file")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
+        for path, text in texts.items():
+            real = Path(os.path.realpath(path))
+            if real.exists() and not real.is_file():
+                raise OSError("it is there, and no file")
+            real.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, written[real] = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(temporary, mode)
+            os.chmod(written[real], mode)
+        for path, temporary in written.items():
             os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
     except OSError as error:
         raise InvalidInputError(
             f"cannot write {path}: {error.strerror or error}. Name another with --output."
         ) from None
+    finally:
+        for temporary in written.values():
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)

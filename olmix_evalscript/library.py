@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timezone
@@ -10,9 +11,9 @@ from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.experiment import Experiment, Task
-from olmix_evalscript.files import write_whole
-from olmix_evalscript.names import check_group_id, check_name
+from olmix_evalscript.names import check_group_id, check_name, shown
 from olmix_evalscript.script import Evaluation, render
+from olmix_evalscript.scriptfile import write_script
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
 
@@ -34,7 +35,7 @@ def generate_eval_script(
 
     Args:
         group_id: The swarm's group, 8 characters of a UUID.
-        run_names: One for each variant.
+        run_names: One for each variant, none twice.
         user: Beaker user, in upper or lower case.
         cluster: As in the launch config, such as ``ai2/jupiter-cirrascale-2``.
         weka: Whether the launch config asks for Weka.
@@ -46,9 +47,16 @@ def generate_eval_script(
         The path of the script.
 
     Raises:
-        InvalidInputError: If an argument cannot be meant, or the script cannot be written.
+        InvalidInputError: If an argument cannot be meant, or the script cannot be written: also
+            where it would replace one that somebody edited, or one for other tasks.
     """
     check_group_id(group_id)
+    for what, texts in (("run_names", run_names), ("tasks", tasks)):
+        if isinstance(texts, str):
+            raise InvalidInputError(f"{what} is one text: expected a list of texts")
+    for run_name, count in Counter(run_names).items():
+        if count > 1:
+            raise InvalidInputError(f"the run name {shown(run_name)} is given twice")
     launched = datetime.now(timezone.utc)
     experiments = []
     for run_name in run_names:
@@ -61,7 +69,7 @@ def generate_eval_script(
                 author=user,
                 workspace="",
                 created=launched,
-                status="submitted",
+                status="",
                 tasks=(Task((*run, "-c", cluster, "-u", user, "-w", str(weka))),),
             )
         )
@@ -72,7 +80,7 @@ def generate_eval_script(
         swarm = replace(swarm, name=check_name("swarm name", swarm_name))
     evaluation = Evaluation(tasks=tuple(tasks), dashboard=f"olmix-{group_id}")
     path = script_path(Path(output_dir), group_id)
-    write_whole(path, render(swarm, evaluation, today()), mode=0o755)
+    write_script(path, render(swarm, evaluation, today()))
     return path
 
 

@@ -1,202 +1,499 @@
-"""What the commands can be told: each option once, with its help and its form."""
+"""What the commands can be asked: each option once, in the panel where the help shows it.
+
+Values are text, as typed; a property gives what they mean, or raises ``typer.BadParameter``.
+"""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-DEFAULT_OUTPUT_DIR = Path("output/eval_scripts")
+from olmix_evalscript.app import Panel, Session
+from olmix_evalscript.console import Console
+
+if TYPE_CHECKING:
+    from olmix_evalscript.source import Finding
+
+WORKSPACE_VARIABLE = "OLMIX_EVALSCRIPT_WORKSPACE"  # workspaces with blanks between them
+DEFAULT_OUTPUT_DIR = "output/eval_scripts"
 
 
-def _complete_task_sets() -> list[str]:
+def _option(
+    *names: str,
+    help: str,
+    metavar: str | None = None,
+    complete: Callable[[], list[str]] | None = None,
+) -> Any:
+    return typer.Option(
+        *names, metavar=metavar, help=help, show_default=False, autocompletion=complete
+    )
+
+
+def _task_sets() -> list[str]:
     from olmix_evalscript.tasks import task_sets
 
     return list(task_sets())
 
 
-def _complete_statuses() -> list[str]:
+def _tasks() -> list[str]:
+    from olmix_evalscript.tasks import known_tasks
+
+    return list(known_tasks())
+
+
+def _clusters() -> list[str]:
+    from olmix_evalscript.clusters import KNOWN_CLUSTERS
+
+    return list(KNOWN_CLUSTERS)
+
+
+def _statuses() -> list[str]:
     from olmix_evalscript.experiment import STATUSES
 
     return list(STATUSES)
 
 
-def _complete_backends() -> list[str]:
+def _backends() -> list[str]:
     from olmix_evalscript.script import MODEL_BACKENDS
 
     return list(MODEL_BACKENDS)
 
 
-GroupId = Annotated[
-    str, typer.Argument(metavar="GROUP_ID", help="Such as 58362402.", show_default=False)
-]
-SnapshotFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--snapshot", metavar="FILE", help="Use what Beaker said once; no Beaker is asked."
-    ),
-]
-Workspaces = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-w",
-        "--workspace",
-        metavar="OWNER/NAME",
-        help="Look only there (repeatable). Default: the whole organization.",
-        show_default=False,
-    ),
-]
-Author = Annotated[
-    str | None, typer.Option("--author", metavar="USER", help="Only what this user launched.")
-]
-Since = Annotated[
-    str | None,
-    typer.Option(
-        "--since",
-        metavar="DATE",
-        help="Only what was launched since: 2026-01-31, 30d, 2w, 12h.",
-    ),
-]
-Scan = Annotated[
-    bool,
-    typer.Option(
-        "--scan",
-        help="Read every experiment, for runs whose names lack the ID. "
-        "Default for --since then: 30d.",
-    ),
-]
-Timeout = Annotated[
-    float,
-    typer.Option(
-        "--timeout", metavar="SECONDS", min=0.1, help="For all that is asked of Beaker, in seconds."
-    ),
-]
-CheckpointRoot = Annotated[
-    str | None,
-    typer.Option(
-        "--checkpoint-root",
-        metavar="DIR",
-        help="The folder with the run folders, where they were moved: "
-        "s3://, gs:// or /weka/BUCKET.",
-    ),
-]
-Status = Annotated[
-    str | None,
-    typer.Option(
-        "--status",
-        metavar="STATUS",
-        help="Only variants of this status, such as succeeded.",
-        autocompletion=_complete_statuses,
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print data instead of a table.")]
-Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Show each Beaker call and its time.")
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Show warnings and errors only.")]
+# --- Evaluation ---------------------------------------------------------------------------
 
 
-GroupIds = Annotated[
-    list[str], typer.Argument(metavar="GROUP_ID", help="Such as 58362402.", show_default=False)
-]
-ScriptFile = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="The script; - is stdout. Default: olmix-GROUP_ID.sh in the output directory.",
-    ),
-]
-SavedFile = Annotated[
-    Path | None,
-    typer.Option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="The snapshot; - is stdout. Default: GROUP_ID.yaml.",
-    ),
-]
+@dataclass(frozen=True)
+class TaskOptions(Panel):
+    """The tasks of an evaluation."""
+
+    panel: ClassVar[str] = "Evaluation"
+
+    config: Annotated[
+        str | None,
+        _option(
+            "--config",
+            metavar="FILE",
+            help="A launch YAML (eval_tasks, eval_cluster, eval_model_backend) or a fit YAML "
+            "(offline eval.tasks).",
+        ),
+    ] = None
+    task: Annotated[
+        list[str] | None,
+        _option(
+            "-t",
+            "--task",
+            metavar="NAME",
+            help="Evaluate on this task (repeatable).",
+            complete=_tasks,
+        ),
+    ] = None
+    task_set: Annotated[
+        str | None,
+        _option(
+            "--task-set",
+            metavar="NAME",
+            help="Evaluate on these tasks. Default: olmo3-offline.",
+            complete=_task_sets,
+        ),
+    ] = None
+
+
+TaskSetName = Annotated[str | None, typer.Argument(hidden=True, autocompletion=_task_sets)]
+
+
+@dataclass(frozen=True)
+class EvaluationOptions(TaskOptions):
+    """What to evaluate on, and where."""
+
+    eval_cluster: Annotated[
+        str | None,
+        _option(
+            "--eval-cluster",
+            metavar="NAME",
+            help="Where to evaluate. Default: aus.",
+            complete=_clusters,
+        ),
+    ] = None
+    model_backend: Annotated[
+        str | None,
+        _option(
+            "--model-backend",
+            metavar="NAME",
+            help="olmo_core, hf or vllm. Default: olmo_core.",
+            complete=_backends,
+        ),
+    ] = None
+    dashboard: Annotated[
+        str | None,
+        _option("--dashboard", metavar="NAME", help="Where results go. Default: olmix-GROUP_ID."),
+    ] = None
+
+
+# --- Finding ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SearchOptions(Panel):
+    """Where on Beaker to look."""
+
+    panel: ClassVar[str] = "Finding"
+
+    workspace: Annotated[
+        list[str] | None,
+        _option(
+            "-w",
+            "--workspace",
+            metavar="OWNER/NAME",
+            help="Look only there (repeatable). Default: OLMIX_EVALSCRIPT_WORKSPACE, or else the "
+            "whole organization.",
+        ),
+    ] = None
+    author: Annotated[
+        str | None, _option("--author", metavar="USER", help="Only what this user launched.")
+    ] = None
+    since: Annotated[
+        str | None,
+        _option(
+            "--since",
+            metavar="DATE",
+            help="Only what was launched since: 2026-01-31, 30d, 2w, 12h.",
+        ),
+    ] = None
+    timeout: Annotated[
+        str,
+        _option(
+            "--timeout", metavar="SECONDS", help="For everything asked of Beaker. Default: 120."
+        ),
+    ] = "120"
+
+    def source(self) -> Finding:
+        """Where experiments come from.
+
+        Raises:
+            typer.BadParameter: If an option is not of the form it should have.
+        """
+        from olmix_evalscript.source import Finding
+
+        default = os.environ.get(WORKSPACE_VARIABLE, "").split()
+        for workspace in self.workspace or default:
+            if workspace.count("/") != 1 or not all(workspace.split("/")):
+                raise typer.BadParameter(
+                    f"{workspace!r} is not a workspace: expected OWNER/NAME",
+                    param_hint="--workspace" if self.workspace else WORKSPACE_VARIABLE,
+                )
+        return Finding(
+            snapshot=None,
+            workspaces=tuple(self.workspace or default),
+            author=self.author,
+            since=parse_since(self.since),
+            scan=False,
+            timeout=parse_timeout(self.timeout),
+            assumed=WORKSPACE_VARIABLE if default and not self.workspace else "",
+        )
+
+
+@dataclass(frozen=True)
+class GroupOptions(SearchOptions):
+    """Which group, and where on Beaker to look for it."""
+
+    group_ids: Annotated[list[str] | None, typer.Argument(hidden=True)] = None
+    group_id: Annotated[
+        list[str] | None,
+        _option(
+            "-g",
+            "--group-id",
+            metavar="GROUP_ID",
+            help="The swarm's group, such as 58362402; -g may be left out.",
+        ),
+    ] = None
+    scan: Annotated[
+        bool,
+        _option(
+            "--scan",
+            help="Read every experiment, for runs whose names lack the ID. "
+            "Default for --since then: 30d.",
+        ),
+    ] = False
+
+    def source(self) -> Finding:
+        """Where experiments come from.
+
+        Raises:
+            typer.BadParameter: If an option is not of the form it should have.
+        """
+        return replace(super().source(), scan=self.scan)
+
+    @property
+    def groups(self) -> list[str]:
+        """The group IDs, each once.
+
+        Raises:
+            typer.BadParameter: If there is none.
+            InvalidInputError: If one is not a group ID.
+        """
+        from olmix_evalscript.names import check_group_id
+
+        found = dict.fromkeys([*(self.group_ids or ()), *(self.group_id or ())])
+        if not found:
+            raise typer.BadParameter(
+                "missing: expected one such as 58362402", param_hint="GROUP_ID"
+            )
+        return [check_group_id(group_id) for group_id in found]
+
+    @property
+    def group(self) -> str:
+        """The only group ID.
+
+        Raises:
+            typer.BadParameter: If there is none, or more than one.
+            InvalidInputError: If it is not a group ID.
+        """
+        first, *others = self.groups
+        if others:
+            raise typer.BadParameter("expected only one", param_hint="GROUP_ID")
+        return first
+
+
+@dataclass(frozen=True)
+class FindingOptions(GroupOptions):
+    """Which group, and where its experiments come from."""
+
+    snapshot: Annotated[
+        str | None,
+        _option("--snapshot", metavar="FILE", help="Read a snapshot; Beaker is not asked."),
+    ] = None
+
+    def source(self) -> Finding:
+        """Where experiments come from.
+
+        Raises:
+            typer.BadParameter: If an option is not of the form it should have, or cannot be
+                combined with another.
+        """
+        if self.snapshot is None:
+            return super().source()
+        if self.workspace or self.author or self.since or self.scan:
+            raise typer.BadParameter(
+                "cannot be combined with --workspace, --author, --since or --scan",
+                param_hint="--snapshot",
+            )
+        return replace(super().source(), snapshot=Path(self.snapshot), workspaces=(), assumed="")
+
+
+# --- Output -------------------------------------------------------------------------------
+
 OutputDir = Annotated[
-    Path, typer.Option("--output-dir", metavar="DIR", help="The folder of the scripts.")
-]
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="A launch YAML (eval_tasks, eval_cluster, eval_model_backend) or a fit YAML "
-        "(offline eval.tasks).",
-    ),
-]
-Tasks = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-t", "--task", metavar="NAME", help="Evaluate on this (repeatable).", show_default=False
-    ),
-]
-TaskSet = Annotated[
-    str | None,
-    typer.Option(
-        "--task-set",
-        metavar="NAME",
-        help="Evaluate on these. Default: olmo3-offline.",
-        autocompletion=_complete_task_sets,
-    ),
-]
-TaskSetName = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="SET", help="Such as olmo3-offline.", autocompletion=_complete_task_sets
-    ),
-]
-EvalCluster = Annotated[
-    str | None,
-    typer.Option("--eval-cluster", metavar="NAME", help="Where to evaluate. Default: aus."),
-]
-ModelBackend = Annotated[
-    str | None,
-    typer.Option(
-        "--model-backend",
-        metavar="NAME",
-        help="olmo_core, hf or vllm. Default: olmo_core.",
-        autocompletion=_complete_backends,
-    ),
-]
-Dashboard = Annotated[
-    str | None,
-    typer.Option("--dashboard", metavar="NAME", help="Where results go. Default: olmix-GROUP_ID."),
-]
-Check = Annotated[
-    bool,
-    typer.Option(
-        "--check",
-        help="Write nothing; exit 3 and show the difference if the script on disk is another, "
-        "but for its date.",
-    ),
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Take every doubt for an error.")]
-AllowPartial = Annotated[
-    bool, typer.Option("--allow-partial", help="Go without experiments that cannot be read.")
-]
-ListAuthor = Annotated[
-    str | None,
-    typer.Option(
-        "--author",
-        metavar="USER",
-        help="Only what this user launched. Default: you, and anybody with --workspace.",
-    ),
-]
-ListSince = Annotated[
     str,
-    typer.Option(
-        "--since",
-        metavar="DATE",
-        help="Only what was launched since: 2026-01-31, 30d, 2w, 12h.",
+    _option(
+        "--output-dir",
+        metavar="DIR",
+        help=f"The folder of the scripts. Default: {DEFAULT_OUTPUT_DIR}.",
     ),
 ]
+Json = Annotated[bool, _option("--json", help="Print JSON instead of a table.")]
+
+
+@dataclass(frozen=True)
+class ScriptOptions(Panel):
+    """Where the script goes."""
+
+    panel: ClassVar[str] = "Output"
+
+    output: Annotated[
+        str | None,
+        _option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The script; - is stdout. Default: olmix-GROUP_ID.sh in the output directory.",
+        ),
+    ] = None
+    output_dir: OutputDir = DEFAULT_OUTPUT_DIR
+    check: Annotated[
+        bool,
+        _option(
+            "--check",
+            help="Write nothing; exit 3 and show the difference if the script on disk is another, "
+            "but for its date.",
+        ),
+    ] = False
+    force: Annotated[
+        bool,
+        _option(
+            "--force",
+            help="Replace a script that was edited, or one for another evaluation.",
+        ),
+    ] = False
+
+
+@dataclass(frozen=True)
+class SnapshotOptions(Panel):
+    """Where the snapshot goes."""
+
+    panel: ClassVar[str] = "Output"
+
+    output: Annotated[
+        str | None,
+        _option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The snapshot; - is stdout. Default: GROUP_ID.yaml.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class TableOptions(Panel):
+    """How a swarm is shown."""
+
+    panel: ClassVar[str] = "Output"
+
+    json: Json = False
+
+
+@dataclass(frozen=True)
+class ListOptions(TableOptions):
+    """How swarms are listed, and where their scripts are looked for."""
+
+    output_dir: OutputDir = DEFAULT_OUTPUT_DIR
+
+
+@dataclass(frozen=True)
+class FitOptions(Panel):
+    """What the fit's files are made of, and where they go."""
+
+    panel: ClassVar[str] = "Fit"
+
+    results: Annotated[
+        str | None,
+        _option(
+            "--results",
+            metavar="PATH",
+            help="A folder of metrics-all.jsonl files, or the JSON of olmo-cookbook-eval results.",
+        ),
+    ] = None
+    priors: Annotated[
+        str | None,
+        _option(
+            "--priors",
+            metavar="FILE",
+            help="A YAML with priors: of olmix priors compute, a generation or a fit config.",
+        ),
+    ] = None
+    step: Annotated[
+        str | None,
+        _option(
+            "--step",
+            metavar="N",
+            help="The step of all variants. Default: the one of more than half of them.",
+        ),
+    ] = None
+    output: Annotated[
+        str | None,
+        _option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="The folder of the files. Default: output/fit/olmix-GROUP_ID.",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.step is not None and not re.fullmatch(r"[0-9]{1,12}", self.step):
+            raise typer.BadParameter(
+                f"{self.step!r} is not a step: expected a number", param_hint="--step"
+            )
+        if self.results is None and (self.priors or self.step):
+            hint = "--priors" if self.priors else "--step"
+            raise typer.BadParameter("needs --results", param_hint=hint)
+
+
+# --- Safety -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class VariantOptions(Panel):
+    """Which variants, and where their checkpoints are."""
+
+    panel: ClassVar[str] = "Safety"
+
+    checkpoint_root: Annotated[
+        str | None,
+        _option(
+            "--checkpoint-root",
+            metavar="DIR",
+            help="The folder with the run folders, where they were moved: "
+            "s3://, gs:// or /weka/BUCKET.",
+        ),
+    ] = None
+    status: Annotated[
+        str | None,
+        _option(
+            "--status",
+            metavar="STATUS",
+            help="Only variants of this status, such as succeeded.",
+            complete=_statuses,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        if self.status is not None and self.status not in _statuses():
+            raise typer.BadParameter(
+                f"{self.status!r} is not a status: expected one of {', '.join(_statuses())}",
+                param_hint="--status",
+            )
+        if self.checkpoint_root is not None:
+            from olmix_evalscript.trainers import check_root
+
+            object.__setattr__(self, "checkpoint_root", check_root(self.checkpoint_root))
+
+
+@dataclass(frozen=True)
+class SafetyOptions(VariantOptions):
+    """What is taken, and what is refused."""
+
+    strict: Annotated[bool, _option("--strict", help="Fail if there are warnings.")] = False
+    allow_partial: Annotated[
+        bool,
+        _option(
+            "--allow-partial",
+            help="Skip experiments that cannot be read; in collect, also variants without all "
+            "results.",
+        ),
+    ] = False
+
+
+# --- General ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GeneralOptions(Panel):
+    """How much is said; may stand before or after the subcommand."""
+
+    panel: ClassVar[str] = "General"
+
+    verbose: Annotated[
+        bool, _option("-v", "--verbose", help="Show each Beaker call and its time.")
+    ] = False
+    quiet: Annotated[bool, _option("-q", "--quiet", help="Show warnings and errors only.")] = False
+
+    def console(self, context: typer.Context) -> Console:
+        """The console of this run, as verbose or quiet as asked."""
+        session: Session = context.obj
+        session.console.verbose |= self.verbose
+        session.console.quiet |= self.quiet
+        return session.console
+
+
+# --- what text means ----------------------------------------------------------------------
 
 
 def parse_since(text: str | None) -> datetime | None:
@@ -213,24 +510,28 @@ def parse_since(text: str | None) -> datetime | None:
             age = timedelta(**{units[text[-1]]: int(text[:-1])})
             return datetime.now(timezone.utc) - age
         moment = datetime.fromisoformat(text)
+        zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        return zoned.astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise typer.BadParameter(
-            f"{text!r} is no date; expected one such as 2026-01-31, or 30d, 2w, 12h",
+            f"{text!r} is not a date: expected one such as 2026-01-31, or 30d, 2w, 12h",
             param_hint="--since",
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
-def known_status(status: str | None) -> str | None:
-    """The status, if Beaker has it.
+def parse_timeout(text: str) -> float:
+    """The seconds that --timeout means.
 
     Raises:
-        typer.BadParameter: If it has not.
+        typer.BadParameter: If it is not a number of at least 0.1.
     """
-    from olmix_evalscript.experiment import STATUSES
-
-    if status is not None and status not in STATUSES:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0
+    if not 0.1 <= seconds < float("inf"):
         raise typer.BadParameter(
-            f"{status!r} is no status; expected one of {', '.join(STATUSES)}", param_hint="--status"
+            f"{text!r} is not a number of seconds: expected one of at least 0.1",
+            param_hint="--timeout",
         )
-    return status
+    return seconds

@@ -3,68 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from olmix_evalscript.command import TrainerRun, parse_trainer
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.experiment import Experiment
-from olmix_evalscript.swarm import Swarm, Variant, split_name
-
-
-@dataclass
-class SwarmSummary:
-    """What is told of a swarm in a list; grows with each of its experiments."""
-
-    group_id: str
-    names: Counter[str] = field(default_factory=Counter)
-    trainers: set[str] = field(default_factory=set)
-    users: set[str] = field(default_factory=set)
-    clusters: set[str] = field(default_factory=set)
-    created: datetime | None = None  # of its newest experiment
-    _runs: dict[str, tuple[bool, datetime, str]] = field(default_factory=dict)
-
-    def add(self, run: TrainerRun, experiment: Experiment) -> None:
-        """Count one more experiment of this swarm."""
-        self.names[split_name(run)[0]] += 1
-        self.trainers.add(run.trainer)
-        self.users.add(run.user or experiment.author.lower())
-        if run.cluster:
-            self.clusters.add(run.cluster)
-        self.created = max(self.created or experiment.created, experiment.created)
-        state = (experiment.status == "succeeded", experiment.created, experiment.status)
-        self._runs[run.run_name] = max(self._runs.get(run.run_name, state), state)
-
-    @property
-    def name(self) -> str:
-        """The most common of its runs' names, without ID and number."""
-        return self.names.most_common(1)[0][0]
-
-    @property
-    def statuses(self) -> dict[str, int]:
-        """How many variants are in each status, the most common first."""
-        return dict(Counter(status for _, _, status in self._runs.values()).most_common())
-
-
-def summarize(pages: Iterable[list[Experiment]]) -> list[SwarmSummary]:
-    """Sum up all swarms, newest first, while holding one page of experiments at a time."""
-    swarms: dict[str, SwarmSummary] = {}
-    for page in pages:
-        for experiment in page:
-            for run in _runs(experiment):
-                swarms.setdefault(run.group_id, SwarmSummary(run.group_id)).add(run, experiment)
-    return sorted(swarms.values(), key=lambda s: (str(s.created), s.group_id), reverse=True)
-
-
-def _runs(experiment: Experiment) -> set[TrainerRun]:
-    try:
-        runs = {parse_trainer(task.words) for task in experiment.tasks}
-    except TrainerCommandError:
-        return set()
-    return {run for run in runs if run is not None}
-
+from olmix_evalscript.swarm import EvaluationJob, Swarm, Variant
 
 EXPERIMENT_URL = "https://beaker.org/ex/"
 
@@ -91,31 +35,66 @@ def _variant_data(variant: Variant) -> dict[str, Any]:
         "cluster": variant.run.cluster,
         "checkpoint_dir": variant.checkpoint_dir,
         "is_lost": variant.is_lost,
+        "sources": _sources_data(variant),
         "notes": [*variant.notes, *([f"launched {launches} times"] if launches > 1 else [])],
-        "experiments": [
-            {
-                "id": experiment.id,
-                "name": experiment.name,
-                "url": EXPERIMENT_URL + experiment.id,
-                "author": experiment.author,
-                "workspace": experiment.workspace,
-                "created": experiment.created.isoformat(),
-                "status": experiment.status,
-            }
-            for experiment in variant.experiments
+        "experiments": [_experiment_data(experiment) for experiment in variant.experiments],
+        "evaluations": [
+            {"step": job.step, **_experiment_data(job.experiment)} for job in variant.evaluations
         ],
     }
 
 
-def summary_data(swarm: SwarmSummary, script: str | None) -> dict[str, Any]:
+def _sources_data(variant: Variant) -> list[dict[str, Any]] | None:
+    try:
+        sources = variant.run.sources
+    except TrainerCommandError:
+        return None
+    return [
+        {
+            "name": source.name,
+            "ratio": source.ratio,
+            "repetition": source.repetition,
+            "paths": list(source.paths),
+        }
+        for source in sources
+    ]
+
+
+def _experiment_data(experiment: Experiment) -> dict[str, Any]:
+    return {
+        "id": experiment.id,
+        "name": experiment.name,
+        "url": EXPERIMENT_URL + experiment.id,
+        "author": experiment.author,
+        "workspace": experiment.workspace,
+        "created": experiment.created.isoformat(),
+        "status": experiment.status,
+    }
+
+
+def summary_data(swarm: Swarm, script: str | None) -> dict[str, Any]:
     """A line of the list as data; docs/json.md is its schema."""
+    runs = [variant.run for variant in swarm.variants]
     return {
         "group_id": swarm.group_id,
         "name": swarm.name,
-        "trainers": sorted(swarm.trainers),
-        "variants": swarm.statuses,
-        "users": sorted(swarm.users),
-        "clusters": sorted(swarm.clusters),
+        "trainers": sorted({run.trainer for run in runs}),
+        "variants": dict(Counter(variant.status for variant in swarm.variants).most_common()),
+        "unreadable": len(swarm.unreadable),
+        "evaluations": count_by_status(job for v in swarm.variants for job in v.evaluations),
+        "users": sorted({str(run.user) for run in runs}),
+        "clusters": sorted({str(run.cluster) for run in runs}),
         "created": swarm.created.isoformat() if swarm.created else None,
         "script": script,
     }
+
+
+def count_by_status(jobs: Iterable[EvaluationJob]) -> dict[str, int]:
+    """How many jobs are in each status; a job that uses several checkpoints counts once."""
+    statuses = {job.experiment.id: job.experiment.status for job in jobs}
+    return dict(Counter(statuses.values()).most_common())
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Counts as people write them: ``2 succeeded, 1 failed``."""
+    return ", ".join(f"{count} {what}" for what, count in counts.items())

@@ -6,7 +6,6 @@ replaced, and nothing else. Every value goes in single quotes or, checked, into 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -14,10 +13,12 @@ from importlib.resources import files
 
 from olmix_evalscript import __version__
 from olmix_evalscript.errors import InvalidInputError, SwarmError
-from olmix_evalscript.names import check_cluster, check_name, printable
+from olmix_evalscript.experiment import FINISHED
+from olmix_evalscript.names import check_cluster, check_name, printable, ranges
+from olmix_evalscript.scriptfile import with_checksum
 from olmix_evalscript.swarm import Swarm
 from olmix_evalscript.tasks import check_tasks
-from olmix_evalscript.trainers import check_root
+from olmix_evalscript.trainers import can_read, check_root
 
 #: ``--model-backend`` of olmo-cookbook-eval evaluate.
 MODEL_BACKENDS = ("olmo_core", "hf", "vllm")
@@ -71,13 +72,13 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
     evaluation = check_evaluation(evaluation)
     if not swarm.ready:
         raise SwarmError(f"no variant of {swarm.group_id} has checkpoints left to evaluate")
-    if evaluation.cluster == "goog" and any(
-        variant.checkpoint_dir.startswith("/weka/") for variant in swarm.ready
-    ):
-        raise InvalidInputError(
-            "the cluster goog cannot read checkpoints on /weka; try --eval-cluster aus"
-        )
     roots = _roots(swarm)
+    for root in roots:
+        if not can_read(evaluation.cluster, root):
+            raise InvalidInputError(
+                f"the cluster {evaluation.cluster} cannot read checkpoints on {root}; "
+                "try --eval-cluster aus"
+            )
     text = (files("olmix_evalscript") / "templates" / "eval_script.sh").read_text(encoding="utf-8")
     for block, lines in (
         ("header", _header(swarm, today)),
@@ -85,12 +86,7 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
         ("variants", _variants(swarm, roots)),
     ):
         text = _replace(text, block, lines)
-    return text
-
-
-def without_date(script: str) -> str:
-    """The script without its date, to see whether anything else changed."""
-    return re.sub(r"^(# Made by .*) on \d{4}-\d{2}-\d{2} \(UTC\)\.$", r"\1.", script, flags=re.M)
+    return with_checksum(text)
 
 
 def _replace(text: str, block: str, lines: Iterable[str]) -> str:
@@ -137,6 +133,9 @@ def _header(swarm: Swarm, today: date) -> list[str]:
         f"  bash {name} --dry-run   see what would be submitted",
         f"  bash {name}             submit; --help tells the other options",
     ]
+    training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
+    if training:
+        lines += ["", f"Not finished when this was made: variant {ranges(training)}."]
     doubts = [
         *swarm.doubts,
         *(f"left out, since it cannot be read: {reason}" for reason in swarm.unreadable),

@@ -11,19 +11,20 @@ import yaml
 
 from olmix_evalscript import yamltext
 from olmix_evalscript.command import trainer_words
-from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
+from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.experiment import STATUSES, Experiment, Task
-from olmix_evalscript.swarm import belongs_to
+from olmix_evalscript.reading import Reading
+from olmix_evalscript.swarm import relevant
 
 VERSION = "1"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def dump(group_id: str, experiments: Sequence[Experiment]) -> str:
-    """Write down the experiments that train runs of the group, and those that cannot be read.
+    """Write down what trains runs of the group, evaluates them, or cannot be read.
 
-    Of a command, only the trainer's own words are kept: no environment variable, no secret's
-    name and no other job gets into a snapshot.
+    Of a command, only the trainer's own words or the names of checkpoints are kept: no environment
+    variable, no secret's name and no other job gets into a snapshot.
 
     Returns:
         YAML text that `load` takes.
@@ -31,9 +32,7 @@ def dump(group_id: str, experiments: Sequence[Experiment]) -> str:
     data = {
         "version": VERSION,
         "group_id": group_id,
-        "experiments": [
-            _to_data(experiment) for experiment in experiments if belongs_to(group_id, experiment)
-        ],
+        "experiments": [_to_data(reading) for reading in relevant(group_id, experiments)],
     }
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=10_000)
     return text
@@ -70,7 +69,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _to_data(experiment: Experiment) -> dict[str, Any]:
+def _to_data(reading: Reading) -> dict[str, Any]:
+    experiment = reading.experiment
     data: dict[str, Any] = {
         "id": experiment.id,
         "name": experiment.name,
@@ -79,17 +79,18 @@ def _to_data(experiment: Experiment) -> dict[str, Any]:
         "created": experiment.created.strftime(_TIME),
         "status": experiment.status,
     }
-    if experiment.problem:
-        return {**data, "problem": experiment.problem}
-    try:
-        tasks = [(task, trainer_words(task.words)) for task in experiment.tasks]
-    except TrainerCommandError as error:
-        return {**data, "problem": str(error)}
+    if reading.problem:
+        return {**data, "problem": reading.problem}
     data["tasks"] = [
-        {"arguments": list(words), "clusters": list(task.clusters)}
-        for task, words in tasks
-        if words
+        {
+            "arguments": list(trainer_words(task.words) or ()),
+            "clusters": [] if run.cluster else list(task.clusters),
+        }
+        for run, task in reading.runs
     ]
+    if reading.checkpoints:
+        mentioned = [f"{mention.run_name}_step{mention.step}" for mention in reading.checkpoints]
+        data["tasks"] = [{"arguments": mentioned, "clusters": []}]
     return data
 
 

@@ -28,6 +28,7 @@ class Finding:
     since: datetime | None
     scan: bool
     timeout: float
+    assumed: str = ""  # what set the workspaces, where no option did
 
     def search(self) -> Search:
         """What Beaker is to be asked for."""
@@ -94,9 +95,16 @@ def _why_nothing(finding: Finding, swarm: Swarm, found: int) -> str:
         what = f"nothing on Beaker carries the ID {group_id}"
     if finding.snapshot is not None or finding.scan:
         return f"{what}. Try `olmix-evalscript list` to see the swarms there are."
-    where = finding.workspaces or ("OWNER/NAME",)
+    where = finding.workspaces or (_own_workspace(),)
     scan = " ".join(f"-w {workspace}" for workspace in where)
     return (
         f"{what}. Try `olmix-evalscript list` to see the swarms there are, or, if its runs were "
         f"named by hand, `olmix-evalscript generate {group_id} --scan {scan} --since 30d`."
     )
+
+
+def _own_workspace() -> str:
+    """A workspace to suggest: Beaker's default for this user, or the form of one."""
+    from olmix_evalscript.beaker import default_workspace
+
+    return default_workspace() or "OWNER/NAME"

@@ -5,14 +5,27 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from olmix_evalscript.command import TrainerRun, parse_trainer
+from olmix_evalscript.command import TrainerRun
+from olmix_evalscript.doubts import differences, doubts_about
 from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
 from olmix_evalscript.experiment import Experiment, Task
-from olmix_evalscript.names import check_cluster, check_name, printable, ranges, shown
-from olmix_evalscript.trainers import TRAINERS, is_lost, same_site
+from olmix_evalscript.names import check_cluster, check_name, printable, shown
+from olmix_evalscript.reading import Reading, read
+from olmix_evalscript.trainers import TRAINERS, is_lost
+
+_PART_OF_A_NAME = re.compile(r"\A[^._-]*(?:[._-]|\Z)")
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """A job that evaluates, or otherwise uses, a checkpoint of a variant."""
+
+    experiment: Experiment
+    step: int
 
 
 @dataclass(frozen=True)
@@ -25,11 +38,23 @@ class Variant:
     status: str = ""  # one of STATUSES; empty where Beaker was not asked
     experiments: tuple[Experiment, ...] = ()  # all that ran it; the one that counts comes first
     notes: tuple[str, ...] = ()  # what is odd about it
+    evaluations: tuple[EvaluationJob, ...] = ()  # newest first
 
     @property
     def run_name(self) -> str:
         """Its run name, the last part of its checkpoint directory."""
         return self.run.run_name
+
+    @property
+    def checkpoint_root(self) -> str:
+        """The folder of its checkpoint directory."""
+        return self.checkpoint_dir.rpartition("/")[0]
+
+    @property
+    def swarm_name(self) -> str:
+        """What its run name has besides group ID and number; empty if it was named by hand."""
+        name, number = split_name(self.run)
+        return name if number is not None else ""
 
     @property
     def is_lost(self) -> bool:
@@ -57,6 +82,7 @@ class Swarm:
     doubts: tuple[str, ...] = ()  # whatever a reader of the script should look into
     unreadable: tuple[str, ...] = ()  # experiments that may belong to it: name, and what is wrong
     left_out: LeftOut = field(default_factory=LeftOut)
+    created: datetime | None = None  # when its newest experiment was launched, UTC
 
     @property
     def ready(self) -> tuple[Variant, ...]:
@@ -76,7 +102,7 @@ class _Launch:
 
 def build_swarm(
     group_id: str,
-    experiments: Sequence[Experiment],
+    experiments: Iterable[Experiment],
     *,
     checkpoint_root: str | None = None,
     status: str | None = None,
@@ -93,58 +119,91 @@ def build_swarm(
     Returns:
         The swarm; without variants if no experiment trains a run of the group.
     """
-    launches: list[_Launch] = []
-    unreadable: list[str] = []
-    other_jobs = other_groups = sessions = 0
-    for experiment in experiments:
-        if experiment.is_session:
-            sessions += 1
-            continue
-        try:
-            runs = _runs(experiment)
-            mine = [
-                _launch(experiment, run, task, checkpoint_root)
-                for run, task in runs
-                if run.group_id == group_id
-            ]
-        except (TrainerCommandError, InvalidInputError) as error:
-            name = f"{shown(experiment.name)} ({shown(experiment.id)})"
-            unreadable.append(f"{name}: {printable(str(error))}")
-            continue
-        launches += mine
-        other_groups += bool(runs) and not mine
-        other_jobs += not runs
+    readings = [read(experiment) for experiment in experiments]
+    return _assemble(group_id, readings, checkpoint_root, status)
 
-    variants = _variants(launches)
+
+def all_swarms(pages: Iterable[Iterable[Experiment]]) -> list[Swarm]:
+    """All swarms that experiments belong to, newest first.
+
+    Holds one page of experiments at a time, and of the others what a list needs: the mixtures of
+    the variants are left out.
+    """
+    members: dict[str, list[Reading]] = defaultdict(list)
+    others: list[Reading] = []
+    for page in pages:
+        for experiment in page:
+            reading = read(experiment).without_words()
+            for group_id in reading.groups:
+                members[group_id].append(reading)
+            if reading.checkpoints:
+                others.append(reading)
+    groups = {run.run_name: run.group_id for r in _flat(members) for run, _ in r.runs}
+    for reading in others:
+        for group_id in {groups[name] for name, _ in _evaluated(reading, groups)}:
+            members[group_id].append(reading)
+    swarms = [_assemble(group_id, readings, None, None) for group_id, readings in members.items()]
+    return sorted(swarms, key=lambda swarm: (swarm.created, swarm.group_id), reverse=True)
+
+
+def _flat(members: Mapping[str, list[Reading]]) -> Iterator[Reading]:
+    for readings in members.values():
+        yield from readings
+
+
+def _assemble(
+    group_id: str, readings: Sequence[Reading], checkpoint_root: str | None, status: str | None
+) -> Swarm:
+    launches: list[_Launch] = []
+    unreadable: list[Reading] = []
+    sessions = sum(reading.experiment.is_session for reading in readings)
+    other_jobs = other_groups = 0
+    for reading in readings:
+        if reading.experiment.is_session:
+            continue
+        mine = [(run, task) for run, task in reading.runs if run.group_id == group_id]
+        try:
+            launches += [_launch(reading, run, task, checkpoint_root) for run, task in mine]
+        except (TrainerCommandError, InvalidInputError) as error:
+            unreadable.append(replace(reading, problem=str(error)))
+        if reading.may_be_of(group_id):
+            unreadable.append(reading)
+        elif reading.problem or reading.runs:
+            other_groups += not mine
+        else:
+            other_jobs += 1
+
+    variants = _with_evaluations(_variants(launches), readings)
     kept = [v for v in variants if status is None or v.status == status]
+    newest = [reading.experiment for reading in unreadable]
+    newest += [experiment for variant in variants for experiment in variant.experiments]
     return Swarm(
         group_id=group_id,
         name=_swarm_name(kept or variants),
         variants=tuple(kept),
-        doubts=tuple(_doubts(variants, kept)),
-        unreadable=tuple(unreadable),
+        doubts=tuple(doubts_about(variants, kept)),
+        unreadable=tuple(sorted(_named_problem(reading) for reading in unreadable)),
         left_out=LeftOut(other_jobs, other_groups, sessions, len(variants) - len(kept)),
+        created=max((experiment.created for experiment in newest), default=None),
     )
 
 
-def _runs(experiment: Experiment) -> list[tuple[TrainerRun, Task]]:
-    """The distinct runs of an experiment's tasks; replicas share one."""
-    if experiment.problem:
-        raise TrainerCommandError(experiment.problem)
-    runs: dict[TrainerRun, Task] = {}
-    for task in experiment.tasks:
-        run = parse_trainer(task.words)
-        if run is not None:
-            runs.setdefault(run, task)
-    return list(runs.items())
+def _named_problem(reading: Reading) -> str:
+    name = f"{shown(reading.experiment.name)} ({shown(reading.experiment.id)})"
+    return f"{name}: {printable(reading.problem)}"
 
 
-def belongs_to(group_id: str, experiment: Experiment) -> bool:
-    """Whether an experiment trains a run of the group, or might: one that cannot be read."""
-    try:
-        return any(run.group_id == group_id for run, _ in _runs(experiment))
-    except TrainerCommandError:
-        return True
+def relevant(group_id: str, experiments: Iterable[Experiment]) -> list[Reading]:
+    """The readings of all that belongs to a group or may do so, its evaluation jobs included."""
+    readings = [read(experiment) for experiment in experiments]
+    names = {run.run_name for r in readings for run, _ in r.runs if run.group_id == group_id}
+    return [
+        reading
+        for reading in readings
+        if any(run.group_id == group_id for run, _ in reading.runs)
+        or reading.may_be_of(group_id)
+        or any(_evaluated(reading, names))
+    ]
 
 
 def mentions(group_id: str, experiment: Experiment) -> bool:
@@ -153,10 +212,37 @@ def mentions(group_id: str, experiment: Experiment) -> bool:
     return bool(experiment.problem) or any(group_id in text for text in (experiment.name, *words))
 
 
-def _launch(
-    experiment: Experiment, run: TrainerRun, task: Task, checkpoint_root: str | None
-) -> _Launch:
-    notes = []
+def _evaluated(reading: Reading, run_names: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Of the checkpoints that a job names, those of these runs: run name and step.
+
+    A job's own name may have more in front of a run name; the longest run name that fits counts.
+    """
+    for checkpoint in reading.checkpoints:
+        name = checkpoint.run_name
+        while name:
+            if name in run_names:
+                yield name, checkpoint.step
+                break
+            name = _PART_OF_A_NAME.sub("", name)
+
+
+def _with_evaluations(variants: Sequence[Variant], readings: Sequence[Reading]) -> list[Variant]:
+    jobs: dict[str, list[EvaluationJob]] = {variant.run_name: [] for variant in variants}
+    for reading in readings:
+        for name, step in dict.fromkeys(_evaluated(reading, jobs)):
+            jobs[name].append(EvaluationJob(replace(reading.experiment, tasks=()), step))
+    return [
+        replace(variant, evaluations=tuple(sorted(found, key=_newest_first, reverse=True)))
+        for variant, found in zip(variants, jobs.values(), strict=True)
+    ]
+
+
+def _newest_first(job: EvaluationJob) -> tuple[object, ...]:
+    return job.experiment.created, job.experiment.id, job.step
+
+
+def _launch(reading: Reading, run: TrainerRun, task: Task, checkpoint_root: str | None) -> _Launch:
+    experiment, notes = reading.experiment, []
     run_name = check_name("run name", run.run_name)
     cluster, user = run.cluster, run.user
     if cluster is None:
@@ -166,9 +252,6 @@ def _launch(
             )
         cluster = task.clusters[0]
         notes.append("cluster taken from its constraints")
-    elif task.clusters and not any(same_site(cluster, other) for other in task.clusters):
-        others = ", ".join(shown(other) for other in task.clusters)
-        notes.append(f"told -c {shown(cluster)}, but constrained to {others}")
     if user is None:
         user = experiment.author.lower()
         notes.append("user taken from its author")
@@ -188,7 +271,7 @@ def _launch(
     if is_lost(directory):
         notes.append("lost: saved to its node's /tmp")
     run = replace(run, cluster=cluster, user=user)
-    return _Launch(experiment, run, directory, tuple(notes))
+    return _Launch(replace(experiment, tasks=()), run, directory, tuple(notes))
 
 
 def split_name(run: TrainerRun) -> tuple[str, int | None]:
@@ -230,6 +313,8 @@ def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
     others = sorted({launch.directory for launch in launches} - {first.directory})
     if others:
         notes.append(f"other launches saved to {', '.join(others)}")
+    if what := differences([launch.run for launch in launches]):
+        notes.append(f"its launches differ in {', '.join(what)}")
     return Variant(
         number=number,
         run=first.run,
@@ -242,46 +327,9 @@ def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
 
 def _swarm_name(variants: Sequence[Variant]) -> str:
     """The most common name in front of the group ID; without any, what all runs begin with."""
-    names = Counter(_swarm_names(variants))
+    names = Counter(variant.swarm_name for variant in variants if variant.swarm_name)
     if names:
         return names.most_common(1)[0][0]
     run_names = [variant.run_name for variant in variants]
     shared = os.path.commonprefix(run_names)  # noqa: RUF071 - names, not paths
     return shared.rstrip("-_.") or next(iter(run_names), "")
-
-
-def _doubts(found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]:
-    doubts: list[str] = []
-    missing = set(range(max((v.number for v in found), default=-1))) - {v.number for v in found}
-    if missing:
-        doubts.append(f"no experiment was found for variant {ranges(missing)}")
-    twice = [number for number, n in Counter(v.number for v in kept).items() if n > 1]
-    if twice:
-        doubts.append(f"more than one run has the number {ranges(twice)}")
-    for what, values in (
-        ("trainer", [v.run.trainer for v in kept]),
-        ("user", [v.run.user for v in kept]),
-        ("cluster", [v.run.cluster for v in kept]),
-        ("checkpoint root", [v.checkpoint_dir.rsplit("/", 1)[0] for v in kept if not v.is_lost]),
-        ("swarm name", _swarm_names(kept)),
-    ):
-        counts = Counter(values).most_common()
-        if len(counts) > 1:
-            each = ", ".join(f"{value} ({n})" for value, n in counts[:5])
-            more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
-            doubts.append(f"more than one {what}: {each}{more}")
-    for status in ("failed", "canceled"):
-        numbers = [v.number for v in kept if v.status == status]
-        if numbers:
-            doubts.append(f"{status}: variant {ranges(numbers)}")
-    by_note: dict[str, list[int]] = defaultdict(list)
-    for variant in kept:
-        for note in variant.notes:
-            by_note[note].append(variant.number)
-    doubts += [f"variant {ranges(numbers)}: {note}" for note, numbers in by_note.items()]
-    return doubts
-
-
-def _swarm_names(variants: Sequence[Variant]) -> list[str]:
-    split = (split_name(variant.run) for variant in variants)
-    return [name for name, number in split if number is not None]

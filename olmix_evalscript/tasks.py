@@ -1,10 +1,11 @@
-"""The named task sets, and what a task's name may look like."""
+"""The named task sets, what a task's name may look like, and its names in results and the fit."""
 
 from __future__ import annotations
 
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -56,10 +57,92 @@ def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     return unique
 
 
+def known_tasks() -> tuple[str, ...]:
+    """The task names of all sets, each once, in order."""
+    return tuple(_families())
+
+
 def similar_tasks(task: str) -> list[str]:
-    """The known names nearest to an unknown one; none if it is known or like no other."""
-    known = {name for set_name in task_sets() for name in task_set(set_name)}
-    return [] if task in known else difflib.get_close_matches(task, sorted(known), n=3, cutoff=0.75)
+    """Known names that may have been meant by an unknown one; none if it is like no other.
+
+    Names are alike as a whole, or in the part before the first colon, or in how that part begins:
+    ``mmlu`` is like ``mmlu_anatomy:rc::olmes:full``.
+    """
+    if task in known_tasks():
+        return []
+    bare = task.partition(":")[0]
+    by_bare: dict[str, list[str]] = {}
+    for known in known_tasks():
+        by_bare.setdefault(known.partition(":")[0], []).append(known)
+    near = difflib.get_close_matches(bare, by_bare, n=3, cutoff=0.75)
+    begin_alike = [known for known in by_bare if known.startswith(f"{bare}_")]
+    return (
+        difflib.get_close_matches(task, known_tasks(), n=3, cutoff=0.75)
+        or [known for name in near for known in by_bare[name]][:3]
+        or [known for name in begin_alike for known in by_bare[name]][:3]
+    )
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A task, and what the fit calls it."""
+
+    task: str  # as it is evaluated, such as "arc_easy:rc::olmes:full"
+    column: str  # in metrics.csv and under eval.tasks, such as "arc_easy:rc::olmes"
+    family: str
+
+
+def metric(task: str) -> Metric:
+    """A task with its column, and its family in the first set that has it, or else "other"."""
+    return Metric(task, fit_column(task), _families().get(task, "other"))
+
+
+def fit_column(task: str) -> str:
+    """What the fit calls a task, by the rule of olmix and regmixer.
+
+    Source: ``get_offline_evals`` in olmix/fit/utils.py (before 957ef4e) and in regmixer's
+    src/regmixer/eval/utils.py; all published fit configs use these names.
+    """
+    return task.replace("bpb:", "").replace(":full", "")
+
+
+def bpb_name(task: str) -> str | None:
+    """The name under which olmo-cookbook reports a task's bits per byte.
+
+    Source: ``make_bpb_name`` in olmo-cookbook's cookbook/eval/results.py.
+
+    Returns:
+        None for multiple choice and masked perplexity, which have none.
+    """
+    if ":bpb" in task:
+        return task
+    if re.search(r":mc(?=:|$)|_masked_ppl$", task):
+        return None
+    name, replaced = re.subn(r":rc(?=:|$)", ":bpb", task)
+    if replaced:
+        return name
+    head, colons, suite = task.partition("::")
+    return f"{head}:bpb{colons}{suite}"
+
+
+def known_task(column: str) -> str | None:
+    """The known task that a fit means by a column's name: the one of just that name, or else the
+    one with that column."""
+    known = _families()
+    if column in known:
+        return column
+    return next((task for task in known if fit_column(task) == column), None)
+
+
+@cache
+def _families() -> Mapping[str, str]:
+    """All known tasks, in order, with the family in the first set that has them."""
+    found: dict[str, str] = {}
+    for families in task_sets().values():
+        for family, tasks in families.items():
+            for task in tasks:
+                found.setdefault(task, family)
+    return found
 
 
 #: The 106 tasks of ``olmo3-offline`` and the 16 of ``offline-bpb``.

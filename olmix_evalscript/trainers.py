@@ -12,9 +12,14 @@ from datetime import datetime, timezone
 
 from olmix_evalscript.errors import InvalidInputError
 
-#: Where a script can find checkpoints and olmo-cookbook-eval can read them: ``list_files`` in the
-#: script's template has a way for each.
-STORAGES = ("s3://", "gs://", "/weka/")
+#: Where a script can find checkpoints, and words in the names of the clusters that cannot read them
+#: there: olmo-cookbook-eval's ``is_gcs_cluster`` takes Google's away from /weka. ``storage`` in the
+#: script's template has a case for each.
+STORAGES: Mapping[str, tuple[str, ...]] = {
+    "s3://": (),
+    "gs://": (),
+    "/weka/": ("goog", "augusta"),
+}
 
 S3 = "s3://ai2-llm/checkpoints/{user}/{run_name}"
 GCS = "gs://ai2-llm/checkpoints/{user}/{run_name}"
@@ -142,13 +147,10 @@ def is_lost(directory: str) -> bool:
     return directory.startswith("/tmp/")
 
 
-def same_site(cluster: str, other: str) -> bool:
-    """Whether two names may mean one cluster: ``ai2/jupiter`` is ``ai2/jupiter-cirrascale-2``."""
-    words = {
-        word for trainer in TRAINERS.values() for rule in trainer.rules for word in rule.clusters
-    }
-    sites = [{word for word in words if word in name} or {name} for name in (cluster, other)]
-    return sites[0] == sites[1]
+def can_read(cluster: str, directory: str) -> bool:
+    """Whether an evaluation on a cluster can read checkpoints in a directory."""
+    storage = next(prefix for prefix in STORAGES if directory.startswith(prefix))
+    return not any(word in cluster for word in STORAGES[storage])
 
 
 def check_root(root: str) -> str:

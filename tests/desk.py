@@ -27,9 +27,12 @@ LONG = 60  # seconds; what takes longer hangs
 
 # All the programs that a script may use besides olmo-cookbook-eval and those for storage.
 USERLAND = (
-    "awk", "cat", "cksum", "dd", "grep", "head", "mkdir", "mkfifo", "mktemp", "mv", "ps",
+    "awk", "cat", "cksum", "dd", "grep", "head", "ls", "mkdir", "mkfifo", "mktemp", "mv", "ps",
     "readlink", "rm", "rmdir", "sleep", "sort", "tail", "wc",
 )  # fmt: skip
+
+# What OLMo-core's Checkpointer.latest_checkpoint looks for in a step.
+RAW = ("train/rank0.pt", "model_and_optim/.metadata", ".metadata.json")
 
 # Where the trainers save, by cluster, with -w True on jupiter.
 USER_FOLDER = "checkpoints/kylel"  # in the bucket ai2-llm, or in a folder of that name on Weka
@@ -86,6 +89,7 @@ class Desk:
         tasks: Sequence[str] = TASKS,
         extra: Sequence[str] = (),
         root: str | None = None,
+        dashboard: str = f"olmix-{GROUP}",
     ) -> None:
         """Write the script of these runs, the clusters taking turns."""
         swarm = build_swarm(
@@ -96,16 +100,16 @@ class Desk:
             ],
             checkpoint_root=root,
         )
-        evaluation = Evaluation(tuple(tasks), f"olmix-{GROUP}", "aus", backend, tuple(extra))
+        evaluation = Evaluation(tuple(tasks), dashboard, "aus", backend, tuple(extra))
         self.path.write_text(render(swarm, evaluation, date(2026, 3, 6)))
 
     def save(self, run: str, *files: str) -> None:
         """Put files of a run on Weka; a step alone is a complete checkpoint."""
         folder = self.mount / "oe-training-default" / "ai2-llm" / USER_FOLDER / run
         folder.mkdir(parents=True, exist_ok=True)
-        for file in map(complete, files):
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / file).write_text("x")
+        for part in (part for file in files for part in complete(file)):
+            (folder / part).parent.mkdir(parents=True, exist_ok=True)
+            (folder / part).write_text("x")
 
     def run(self, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -169,12 +173,13 @@ class Desk:
         return file.read_text() if file.exists() else ""
 
 
-def complete(file: str) -> str:
+def complete(file: str) -> list[str]:
+    """The files of a complete checkpoint, where a step alone is named."""
     if re.fullmatch(r"step\d+", file):
-        return f"{file}/.metadata.json"
+        return [f"{file}/{part}" for part in RAW]
     if re.fullmatch(r"step\d+-hf", file):
-        return f"{file}/config.json"
-    return file
+        return [f"{file}/config.json", f"{file}/model.safetensors"]
+    return [file]
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
@@ -89,3 +90,26 @@ def variant(number: int, root: str = S3_ROOT) -> Variant:
     """A variant of the swarm `mix`, whose run directories lie below a root."""
     run = TrainerRun("olmix", f"mix-{GROUP}-{number:04d}", GROUP, "ai2/neptune", "kylel", False)
     return Variant(number, run, f"{root}/{run.run_name}")
+
+
+def result_line(
+    run_name: str,
+    task: str,
+    bpb: object = 0.8,
+    *,
+    step: int = 100,
+    model: str | None = None,
+    date: str = "2026-03-05 00:00:00 UTC",
+    metrics: dict[str, object] | None = None,
+    num_tasks: int | None = None,
+) -> str:
+    """A line of a metrics-all.jsonl file, as oe-eval writes it."""
+    metadata = {"alias": task} | ({} if num_tasks is None else {"num_tasks": num_tasks})
+    record = {
+        "task_name": task.partition(":")[0],
+        "task_config": {} if task.endswith("_masked_ppl") else {"metadata": metadata},
+        "model_config": {"model": model or f"{run_name}_step{step}"},
+        "current_date": date,
+        "metrics": metrics or {"primary_score": 0.5, "bits_per_byte_corr": bpb},
+    }
+    return json.dumps(record) + "\n"

@@ -68,6 +68,7 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
     def __post_init__(self) -> None:
         self._lock = Lock()
         self._listings: dict[str, tuple[list[Any], int]] = {}
+        self._ids: dict[str, FakeWorkload] = {}
         self.closing = Event()
         for number, workload in enumerate(self.workloads):
             workload.id = workload.id or f"01JFAKE{number:019d}"
@@ -200,11 +201,11 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         return groups
 
     def _by_id(self, id: str, context: Any) -> FakeWorkload:
-        for workload in self.workloads:
-            if workload.id == id:
-                return workload
-        context.abort(grpc.StatusCode.NOT_FOUND, "no such workload")
-        raise AssertionError
+        if len(self._ids) != len(self.workloads):
+            self._ids = {workload.id: workload for workload in self.workloads}
+        if id not in self._ids:
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such workload")
+        return self._ids[id]
 
     def _find_workloads(self, options: Any) -> list[FakeWorkload]:
         text = options.name_or_description_substring
@@ -218,9 +219,11 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         if options.HasField("author_id"):
             found = [w for w in found if _id(w.author) == options.author_id]
         if options.HasField("created_after"):
-            found = [w for w in found if w.created >= _time(options.created_after)]
+            after = _time(options.created_after)
+            found = [w for w in found if w.created >= after]
         if options.HasField("created_before"):
-            found = [w for w in found if w.created < _time(options.created_before)]
+            before = _time(options.created_before)
+            found = [w for w in found if w.created < before]
         return sorted(found, key=lambda workload: workload.created, reverse=True)
 
     def _message(self, workload: FakeWorkload) -> Any:
@@ -370,7 +373,7 @@ def evaluations(count: int, group_id: str = "58362402") -> list[FakeWorkload]:
     start = datetime(2026, 3, 4, 9, 0, 0, tzinfo=timezone.utc)
     return [
         FakeWorkload(
-            name=f"lmeval-verify-tokens-140m-{group_id}-{number % 128:04d}-{number:04x}",
+            name=f"lmeval-verify-tokens-140m-{group_id}-{number % 128:04d}_step22100-{number:04x}",
             spec=spec(["python", "-m", "oe_eval.launch", "--model", f"run-{group_id}"]),
             created=start + timedelta(seconds=number),
             status="succeeded" if number % 3 else "failed",

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 TOOLS = ("click", "hypothesis", "pytest", "pytest-xdist", "responses", "trustme")
 TESTS = (
-    *("beaker", "checkpoints", "config", "end_to_end", "files", "library"),
-    *("script", "snapshot", "swarm", "tasks", "trainer"),
+    *("beaker", "command", "config", "end_to_end", "files", "library", "options"),
+    *("script", "snapshot", "swarm", "tasks", "trainers"),
 )
 
 

@@ -18,6 +18,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+SIGNED = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request, Signature=0"
+
 
 def need(program: str) -> str:
     """The path of a program; without it the test is skipped, but fails where CI is set."""
@@ -39,11 +41,14 @@ class Bucket:
         self.environment = environment  # what the storage tool has to be told
         self.server: Any = None
 
-    def put(self, *keys: str) -> None:
+    def put(self, *keys: str, contents: str = "x") -> None:
         method = "POST" if "?" in self._upload else "PUT"
         for key in keys:
             url = self._upload.format(key=quote(key, safe="" if method == "POST" else "/"))
-            urlopen(Request(url, data=b"x", method=method), timeout=20).close()
+            request = Request(url, data=contents.encode(), method=method)
+            request.add_header("Content-Type", "text/plain")  # a form would be taken apart
+            request.add_header("Authorization", SIGNED)  # else nothing can be replaced
+            urlopen(request, timeout=20).close()
 
 
 @contextmanager

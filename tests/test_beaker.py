@@ -285,7 +285,10 @@ def test_ten_thousand_matches_are_read(run: Run, beaker_of: Serve) -> None:
     result = run("generate", "58362402")
 
     assert result.returncode == 0, result.stderr
-    assert "8 variants of verify-tokens-140m; left out: 9992 that train nothing" in result.stderr
+    assert (
+        "8 variants of verify-tokens-140m; ignored 9992 jobs that are not training runs"
+        in result.stderr
+    )
 
 
 @pytest.mark.parametrize("method", ["ListWorkloads", "ListGroups", "GetExperimentYamlSpec"])
@@ -351,17 +354,41 @@ def test_an_author_filter_reaches_beaker(run: Run, beaker_of: Serve) -> None:
 def test_a_yaml_bomb_in_a_spec_is_parsed_in_no_time() -> None:
     levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 25))
 
-    with pytest.raises(ValueError, match="no list of strings"):
+    with pytest.raises(ValueError, match="aliases"):
         parse_spec(f"a0: &a0 x\n{levels}tasks: [{{arguments: *a24}}]\n")
 
 
-def test_a_yaml_bomb_of_merge_keys_is_no_task() -> None:
+def test_a_yaml_bomb_of_merge_keys_is_refused() -> None:
     levels = "".join(
         f"b{n}: &b{n} {{<<: [{', '.join([f'*b{n - 1}'] * 9)}]}}\n" for n in range(1, 25)
     )
 
-    with pytest.raises(ValueError, match="merge keys"):
+    with pytest.raises(ValueError, match="aliases"):
         parse_spec(f"b0: &b0 {{command: [x]}}\n{levels}tasks: [*b24]\n")
+
+
+def test_a_task_made_by_merge_keys_is_refused() -> None:
+    with pytest.raises(ValueError, match="merge keys"):
+        parse_spec("x: &x {command: [x]}\ntasks: [{<<: *x}]\n")
+
+
+def test_an_alias_of_a_command_is_read() -> None:
+    first, second = parse_spec("tasks: [{arguments: &a [x, y]}, {arguments: *a}]\n")
+
+    assert first.words == second.words == ("x", "y")
+
+
+def test_many_aliases_of_a_long_list_of_words_are_refused() -> None:
+    words = ", ".join(["word"] * 1000)
+    tasks = ", ".join(["{arguments: *a}"] * 10_000)
+
+    with pytest.raises(ValueError, match="aliases"):
+        parse_spec(f"a: &a [{words}]\ntasks: [{tasks}]\n")
+
+
+def test_an_alias_within_its_own_list_is_refused() -> None:
+    with pytest.raises(ValueError, match="contains itself"):
+        parse_spec("tasks: &a [*a]\n")
 
 
 @pytest.mark.parametrize("text", ["", "[]", "tasks: 1", "tasks: [1]", "{", "[" * 100_000, "\0"])

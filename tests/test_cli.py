@@ -59,10 +59,38 @@ def test_help_fits_80_columns(run: Run, command: str) -> None:
     assert max(len(line) for line in lines) <= 80
 
 
+def test_help_shows_options_in_panels(run: Run) -> None:
+    panels = re.findall(r"^╭─ (\w+) ─", run("generate", "--help").stdout, flags=re.M)
+
+    assert panels == ["Evaluation", "Finding", "Output", "Safety", "General"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_shows_no_type_behind_flags_and_arguments(run: Run, command: str) -> None:
+    assert not re.search(r"[<{]", run(*command.split(), "--help").stdout)
+
+
+@pytest.mark.parametrize("command", ["generate", "show"])
+def test_a_group_id_may_stand_after_an_option(run: Run, command: str) -> None:
+    as_argument = run(command, "58362402", "--snapshot", DEMO)
+
+    as_option = run(command, "--snapshot", DEMO, "-g", "58362402")
+
+    assert as_option.returncode == 0
+    assert as_option.stdout == as_argument.stdout
+
+
+def test_a_group_id_named_twice_is_one(run: Run) -> None:
+    result = run("generate", "58362402", "-g", "58362402", "--snapshot", DEMO, "-o", "-")
+
+    assert result.returncode == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["generate"],
+        ["show", "58362402", "6cf425be"],
         ["generate", "58362402", "--nonsense"],
         ["generate", "58362402", "--since", "yesterday"],
         ["generate", "58362402", "--since", "-1d"],
@@ -72,6 +100,8 @@ def test_help_fits_80_columns(run: Run, command: str) -> None:
         ["generate", "58362402", "6cf425be", "-o", "x.sh"],
         ["generate", "58362402", "--check", "-o", "-"],
         ["generate", "58362402", "--timeout", "0"],
+        ["generate", "58362402", "--timeout", "soon"],
+        ["generate", "58362402", "--timeout", "nan"],
         ["show", "58362402", "--", "--priority", "high"],
     ],
 )
@@ -176,6 +206,28 @@ def test_an_unknown_task_is_let_through_with_a_suggestion(run: Run) -> None:
     assert settings(result.stdout, "TASKS") == ["arc_easy:rc::olmes"]
 
 
+def test_unknown_tasks_are_let_through_with_a_warning(run: Run) -> None:
+    result = run(
+        "generate", "58362402", "--snapshot", DEMO, "-o", "-", "-t", "zebra", "-t", "quagga"
+    )
+
+    assert "warning: not in a known task set, passed on as they are: zebra, quagga" in result.stderr
+    assert settings(result.stdout, "TASKS") == ["zebra", "quagga"]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "hint"),
+    [("foo", "it is passed on as it is"), ("jupiter", "did you mean ai2/jupiter")],
+)
+def test_an_unknown_cluster_is_let_through_with_a_warning(
+    run: Run, cluster: str, hint: str
+) -> None:
+    result = run("generate", "58362402", "--snapshot", DEMO, "-o", "-", "--eval-cluster", cluster)
+
+    assert f"{cluster} is not a cluster that olmo-cookbook knows: {hint}" in result.stderr
+    assert settings(result.stdout, "CLUSTER") == [cluster]
+
+
 def test_what_stands_after_two_dashes_goes_to_the_cookbook(run: Run) -> None:
     script = run(
         "generate", "58362402", "--snapshot", DEMO, "-o", "-", "--", "--priority", "high", "-g"
@@ -200,7 +252,7 @@ def test_a_status_leaves_the_others_out(run: Run) -> None:
     result = run("generate", "e6f1a2b3", "--snapshot", fixture, "--status", "succeeded", "-o", "-")
 
     assert result.stdout.count("\n  variant ") == 3
-    assert "1 of another status" in result.stderr
+    assert "1 variant of another status" in result.stderr
 
 
 def test_a_status_that_no_variant_has_is_an_error(run: Run) -> None:
@@ -239,11 +291,35 @@ def test_check_shows_the_difference_and_exits_3(run: Run, tmp_path: Path) -> Non
     assert (tmp_path / "work" / SCRIPT).read_bytes() == before
 
 
+def test_check_compares_line_ends_too(run: Run, tmp_path: Path) -> None:
+    run("generate", "58362402", "--snapshot", DEMO)
+    path = tmp_path / "work" / SCRIPT
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+    assert run("generate", "58362402", "--snapshot", DEMO, "--check").returncode == 3
+
+
+def test_an_edited_script_is_replaced_only_by_force(run: Run, tmp_path: Path) -> None:
+    run("generate", "58362402", "--snapshot", DEMO)
+    path = tmp_path / "work" / SCRIPT
+    written = path.read_text()
+    path.write_text(written.replace("JOBS=8", "JOBS=2"))
+
+    refused = run("generate", "58362402", "--snapshot", DEMO)
+    kept = path.read_text()
+    forced = run("generate", "58362402", "--snapshot", DEMO, "--force")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{SCRIPT} was edited" in refused.stderr
+    assert "JOBS=2" in kept
+    assert (forced.returncode, path.read_text()) == (0, written)
+
+
 def test_check_of_a_script_that_is_not_there_exits_3(run: Run) -> None:
     result = run("generate", "58362402", "--snapshot", DEMO, "--check")
 
     assert result.returncode == 3
-    assert "is not there" in result.stderr
+    assert "does not exist" in result.stderr
 
 
 def test_a_file_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:
@@ -378,12 +454,12 @@ def test_list_tells_whether_a_script_is_here(run: Run, beaker_of: Serve) -> None
     assert swarm["script"] == str(SCRIPT)
 
 
-def test_list_reads_each_page_once(run: Run, beaker_of: Serve) -> None:
-    beaker = beaker_of(FakeBeaker(recent(variants(120), 1)))
+def test_list_counts_each_workload_of_several_pages_once(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(recent(variants(120), 1)))
 
-    run("list")
+    (swarm,) = json.loads(run("list", "--json").stdout)
 
-    assert beaker.calls["ListWorkloads"] == 3
+    assert swarm["variants"] == {"succeeded": 120}
 
 
 def test_list_reads_specs_where_the_listing_has_no_commands(run: Run, beaker_of: Serve) -> None:
@@ -484,6 +560,71 @@ def test_several_groups_share_one_bar_on_a_terminal(
     assert "olmix-6cf425be.sh" in shown
 
 
+@pytest.mark.parametrize(("flags", "says"), [([], True), (["-q"], False), (["-o", "-"], False)])
+def test_what_to_do_next_is_said_at_a_terminal(
+    environment: dict[str, str], tmp_path: Path, flags: list[str], says: bool
+) -> None:
+    arguments = ["generate", "58362402", "--snapshot", DEMO, *flags]
+
+    shown = on_a_terminal(arguments, tmp_path, {**environment, "TERM": "xterm"})
+
+    assert (f"bash {SCRIPT} --list" in shown) is says
+
+
+def test_what_to_do_next_is_said_nowhere_else(run: Run) -> None:
+    assert "--list" not in run("generate", "58362402", "--snapshot", DEMO).stderr
+
+
+ASSUMED = "Looking only in ai2/oe-data (OLMIX_EVALSCRIPT_WORKSPACE)"
+
+
+@pytest.mark.parametrize("command", ["generate", "show", "snapshot", "list"])
+def test_the_environment_may_name_the_workspace(run: Run, beaker_of: Serve, command: str) -> None:
+    here, elsewhere = recent([*variants(1), *variants(2)[1:]], 1)
+    elsewhere.workspace = "ai2/other"
+    beaker_of(FakeBeaker([here, elsewhere]))
+    words = [command] if command == "list" else [command, "58362402"]
+
+    result = run(*words, OLMIX_EVALSCRIPT_WORKSPACE="ai2/oe-data")
+
+    assert result.returncode == 0
+    assert ASSUMED in result.stderr
+    assert "2 variants" not in result.stderr
+
+
+def test_an_option_beats_the_environment(run: Run, beaker_of: Serve) -> None:
+    beaker_of(FakeBeaker(variants(1)))
+
+    result = run("show", "58362402", "-w", "ai2/oe-data", OLMIX_EVALSCRIPT_WORKSPACE="ai2/nowhere")
+
+    assert result.returncode == 0
+    assert "Looking only" not in result.stderr
+
+
+def test_a_wrong_workspace_in_the_environment_is_named(run: Run) -> None:
+    result = run("show", "58362402", OLMIX_EVALSCRIPT_WORKSPACE="oe-data")
+
+    assert result.returncode == 2
+    assert "OLMIX_EVALSCRIPT_WORKSPACE" in result.stderr
+
+
+def test_a_snapshot_goes_with_a_workspace_in_the_environment(run: Run) -> None:
+    result = run("show", "58362402", "--snapshot", DEMO, OLMIX_EVALSCRIPT_WORKSPACE="ai2/oe-data")
+
+    assert result.returncode == 0
+    assert "Looking only" not in result.stderr
+
+
+def test_a_scan_is_suggested_of_beakers_default_workspace(
+    run: Run, beaker_of: Serve, environment: dict[str, str]
+) -> None:
+    beaker_of(FakeBeaker([]))
+    with Path(environment["BEAKER_CONFIG"]).open("a") as config:
+        config.write("default_workspace: ai2/mine\n")
+
+    assert "--scan -w ai2/mine --since 30d" in run("generate", "58362402").stderr
+
+
 def test_colour_is_for_terminals_that_want_it(environment: dict[str, str], tmp_path: Path) -> None:
     arguments = ["generate", "0", "--snapshot", DEMO]
 
@@ -502,6 +643,9 @@ def test_colour_is_for_terminals_that_want_it(environment: dict[str, str], tmp_p
         ("olmix-evalscript generate --task-set o", "olmo3-offline"),
         ("olmix-evalscript generate --model-b", "--model-backend"),
         ("olmix-evalscript show --status suc", "succeeded"),
+        ("olmix-evalscript generate -t arc_e", "arc_easy:rc::olmes:full"),
+        ("olmix-evalscript generate --eval-cluster aus8", "aus80g"),
+        ("olmix-evalscript generate --eval-cluster ai2/jup", "ai2/jupiter-cirrascale-2"),
     ],
 )
 def test_the_shell_completes(environment: dict[str, str], words: str, expected: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmix_evalscript.beaker import parse_spec
-from olmix_evalscript.command import TrainerRun, parse_trainer, trainer_words
+from olmix_evalscript.command import Source, TrainerRun, parse_trainer, trainer_words
 from olmix_evalscript.errors import TrainerCommandError
 
 SPECS = Path(__file__).parent / "specs"
@@ -36,9 +37,33 @@ OPTIONS = {
     "-t": "--max-tokens",
     "-l": "--sequence-length",
 }
+#: What the specs' own commands say besides.
+SETTINGS = {
+    "model": "olmo3_30m",
+    "chinchilla_multiple": "0.5",
+    "seed": "42",
+    "tokenizer": "dolma2",
+    "dtype": "uint32",
+    "train_type": "pretrain",
+    "device_batch_size": "4",
+    "eval_tasks": ("arc_challenge_test_rc_5shot", "arc_easy_test_rc_5shot"),
+    "eval_interval": "1000",
+    "source_literals": (
+        '("dclm:adult_content",["s3://ai2-llm/preprocessed/dclm/**/*.npy"],0.25,1.0)',
+        '("wiki",["s3://ai2-llm/preprocessed/wiki/part-0-00000.npy"],0.75,1.0)',
+    ),
+}
+REGMIXER_SETTINGS = {
+    **{key: value for key, value in SETTINGS.items() if not key.startswith(("eval", "chinch"))},
+    "model": "olmo_30m",
+    "device_batch_size": "32",
+    "max_tokens": "3000000000",
+    "sequence_length": "4096",
+}
 RUN = TrainerRun("olmix", "run-58362402-0000", "58362402", "ai2/jupiter", "kylel", weka=True)
 WORDS = ["-n", RUN.run_name, "-g", "58362402", "-c", "ai2/jupiter", "-u", "KYLEL", "-w", "True"]
 COMMAND = ["olmix/launch/train.py", "train", *WORDS]
+TEXT = shlex.join(COMMAND)
 
 
 def click_reads(arguments: list[str]) -> dict[str, object]:
@@ -110,7 +135,11 @@ def click_reads(arguments: list[str]) -> dict[str, object]:
 def test_the_launchers_specs_are_read(file: str, expected: TrainerRun) -> None:
     (task,) = parse_spec((SPECS / f"{file}.yaml").read_text())
 
-    assert parse_trainer(task.words) == expected
+    settings = REGMIXER_SETTINGS if expected.trainer == "regmixer" else SETTINGS
+    run = parse_trainer(task.words)
+
+    assert run is not None
+    assert replace(run, global_batch_size=None) == replace(expected, **settings)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("file", sorted(SPECS.glob("*.yaml")), ids=lambda file: file.stem)
@@ -147,7 +176,11 @@ def test_every_form_of_the_options_means_the_same(file: Path, form: object) -> N
         ["OMP_NUM_THREADS=1", "python", "src/olmix/launch/train.py", *COMMAND[1:]],
         ["bash", "-c", f"cd olmix && torchrun --nproc-per-node=8 {shlex.join(COMMAND)}"],
         ["/bin/bash", "-euo", "pipefail", "-c", f"exec python {shlex.join(COMMAND)} 2>&1 | tee x"],
-        ["bash", "-lc", f"set -ex\npython {shlex.join(COMMAND)} \\\n  -y pretrain; echo done"],
+        [
+            "bash",
+            "-lc",
+            f"set -ex\npython {shlex.join(COMMAND)} \\\n  -n run-58362402-0000; echo done",
+        ],
         [shlex.join(["python", *COMMAND])],
         ["bash", "-c", "python -m olmix.launch.train " + shlex.join(COMMAND[1:])],
     ],
@@ -163,7 +196,6 @@ def test_what_stands_around_the_trainer_does_not_matter(words: list[str]) -> Non
         ["python", "-m", "oe_eval.launch", "--model", RUN.run_name],
         ["python", "eval/convert_checkpoint.py", "train", "-n", RUN.run_name, "-g", "58362402"],
         ["olmix/launch/train.py", "--help"],
-        ["cookbook/train.py", "train", "-n", RUN.run_name, "-g", "58362402"],
         ["bash", "-c", "olmo-cookbook-eval evaluate s3://x/run-58362402-0000"],
         ["xolmix/launch/train.py.bak", "train", *WORDS],
     ],
@@ -181,8 +213,7 @@ def test_what_trains_nothing_is_no_run(words: list[str]) -> None:
         ([*COMMAND, "--unknown", "x"], "cannot be read"),
         ([*COMMAND, "stray"], "stray argument"),
         ([*COMMAND, "-n"], "cannot be read"),
-        (["echo", *COMMAND], "after 'echo'"),
-        (["bash", "-c", f"python {' '.join(COMMAND)}; python {' '.join(COMMAND)}"], "more than"),
+        (["bash", "-c", f"python {TEXT}; python {TEXT} -n other"], "more than"),
         (["bash", "-c", f"python {' '.join(COMMAND)} -n run-$i"], "left to a shell"),
         (["bash", "-c", f"python {' '.join(COMMAND)} 'open"], "cannot be read"),
     ],
@@ -195,7 +226,10 @@ def test_what_leaves_the_run_open_is_said(words: list[str], reason: str) -> None
 def test_an_option_inside_another_ones_value_is_none() -> None:
     words = [*COMMAND, "-y", "pretrain", '-s ("-n evil -g 99999999",["-c ai2/augusta"],1,1)']
 
-    assert parse_trainer(words) == RUN
+    run = parse_trainer(words)
+
+    assert run is not None
+    assert (run.run_name, run.group_id, run.cluster) == (RUN.run_name, RUN.group_id, RUN.cluster)
 
 
 def test_the_last_of_a_repeated_option_counts() -> None:
@@ -254,3 +288,44 @@ def test_no_command_line_is_beyond_it(words: list[str]) -> None:
     except TrainerCommandError:
         return
     assert run is None or (run.run_name and run.group_id)
+
+
+@pytest.mark.parametrize(
+    ("literal", "expected"),
+    [
+        ('("wiki",["s3://x/*.npy"],0.75,2.0)', Source("wiki", 0.75, 2.0, ("s3://x/*.npy",))),
+        ('("wiki",["s3://x/*.npy"],0.75)', Source("wiki", 0.75, 1.0, ("s3://x/*.npy",))),
+        ('(\'"wiki"\', ["a", "b"], 1e-05, 1)', Source("wiki", 1e-05, 1.0, ("a", "b"))),
+        ('("dclm: art", ["a b"], "0.5", "1")', Source("dclm:art", 0.5, 1.0, ("ab",))),
+        ('("a:b:c",(),0,1)', Source("a:b:c", 0.0, 1.0, ())),
+    ],
+)
+def test_a_source_is_read_as_the_trainer_reads_it(literal: str, expected: Source) -> None:
+    assert replace(RUN, source_literals=(literal,)).sources == (expected,)
+
+
+@pytest.mark.parametrize(
+    "literal",
+    [
+        "",
+        "wiki",
+        '("wiki",["x"])',
+        '("wiki",["x"],0.5,1,2)',
+        '("wiki","x",0.5,1)',
+        '(1,["x"],0.5,1)',
+        '("wiki",["x"],1.5,1)',
+        '("wiki",["x"],-0.5,1)',
+        '("wiki",["x"],1e999,1)',
+        '("wiki",["x"],float("nan"),1)',
+        '("wiki",["x"],"nan",1)',
+        '("wiki",["x"],0.5,"twice")',
+        '__import__("os").getcwd()',
+        "(" * 100_000,
+        "-" * 100_000 + "1",
+    ],
+)
+def test_a_source_that_no_trainer_reads_is_refused(literal: str) -> None:
+    run = replace(RUN, source_literals=(literal,))
+
+    with pytest.raises(TrainerCommandError, match="source"):
+        _ = run.sources

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from olmix_evalscript.config import EvalConfig, load
+from olmix_evalscript.config import EvalConfig, Priors, load, load_priors
 from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.tasks import Metric
 
 INLOOP = "eval: {type: inloop, tasks: {math: {gsm8k: eval/downstream/gsm8k (BPB v2)}}}\n"
 
@@ -31,6 +32,22 @@ def test_a_fit_yaml_has_its_offline_tasks_family_by_family(tmp_path: Path, kind:
     text = f"eval: {{{kind}tasks: {{math: [b, a], code: ['c:3shot::none']}}}}\n"
 
     assert config(tmp_path, text).tasks == ("b", "a", "c:3shot::none")
+
+
+def test_a_name_in_a_fit_yaml_is_looked_up_among_the_known_tasks(tmp_path: Path) -> None:
+    found = config(tmp_path, "eval: {tasks: {mine: ['arc_easy:rc::olmes', 'a:b']}}\n")
+
+    assert found.tasks == ("arc_easy:rc::olmes:full", "a:b")
+    assert found.metrics == (
+        Metric("arc_easy:rc::olmes:full", "arc_easy:rc::olmes", "mine"),
+        Metric("a:b", "a:b", "mine"),
+    )
+
+
+def test_a_name_in_a_launch_yaml_is_taken_as_it_is(tmp_path: Path) -> None:
+    found = config(tmp_path, "eval_tasks: ['arc_easy:rc::olmes']\n")
+
+    assert (found.tasks, found.metrics) == (("arc_easy:rc::olmes",), ())
 
 
 def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:
@@ -81,3 +98,49 @@ def test_no_text_is_beyond_it(tmp_path_factory: pytest.TempPathFactory, text: st
 
     with pytest.raises(InvalidInputError, match="config"):
         load(path)
+
+
+def priors(tmp_path: Path, text: str) -> Priors:
+    path = tmp_path / "priors.yaml"
+    path.write_text(text)
+    return load_priors(path)
+
+
+def test_priors_are_read_from_any_file_with_such_a_block(tmp_path: Path) -> None:
+    text = """
+name: mix
+priors:
+  relative_sizes: {wiki: 1e-05, "dclm:a": 0.99999}
+  token_counts: {wiki: 45_000_000_000, "dclm:a": 1.5e10}
+"""
+
+    assert priors(tmp_path, text) == Priors(
+        {"wiki": 1e-05, "dclm:a": 0.99999}, {"wiki": 45_000_000_000, "dclm:a": 15_000_000_000}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("name: mix", "no priors block"),
+        ("priors: []", "no priors block"),
+        ("priors: {}", "relative_sizes does not map"),
+        ("priors: {relative_sizes: [1], token_counts: {}}", "relative_sizes does not map"),
+        ("priors: {relative_sizes: {a: 1}}", "token_counts does not map"),
+        ("priors: {relative_sizes: {a: x}, token_counts: {}}", "a has 'x'; expected a number"),
+        ("priors: {relative_sizes: {a: nan}, token_counts: {}}", "a has 'nan'"),
+        ("priors: {relative_sizes: {a: -1}, token_counts: {}}", "a has '-1'"),
+        ("priors: {relative_sizes: {a: 1}, token_counts: {a: 1.5}}", "a has '1.5'"),
+        ("priors: {relative_sizes: {a: 1}, token_counts: {a: -1}}", "a has '-1'"),
+    ],
+)
+def test_priors_of_no_use_are_refused(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(InvalidInputError, match=problem):
+        priors(tmp_path, text)
+
+
+@pytest.mark.parametrize("null", ["null", "~", "", "Null"])
+def test_a_setting_that_is_null_is_absent(tmp_path: Path, null: str) -> None:
+    loaded = config(tmp_path, f"eval_cluster: {null}\neval_tasks: [lambada]\n")
+
+    assert loaded.cluster is None

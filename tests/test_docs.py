@@ -25,11 +25,12 @@ import yaml
 from olmix_evalscript import snapshot
 from tests.conftest import FIXTURES, Run
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations
+from tests.storage import Bucket, need, s3_server
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("CONTRIBUTING.md"))]
-COMMANDS = ("generate", "show", "list", "snapshot", "tasks")
+COMMANDS = ("generate", "collect", "show", "list", "snapshot", "tasks")
 
 #: Commands that are not run, since they install or belong to another project: by their form.
 ONLY_BY_FORM = (
@@ -42,25 +43,22 @@ ONLY_BY_FORM = (
 
 #: Stand-ins for what the docs run beside olmix-evalscript.
 TOOLS = {
-    # Prints what `aws s3 ls --recursive s3://PREFIX` prints, of the folder $S3.
-    "aws": """
-        import os, sys
-        prefix = next(word for word in sys.argv if word.startswith("s3://"))[5:]
-        bucket, root = prefix.split("/")[0], os.environ["S3"]
-        keys = [os.path.relpath(os.path.join(folder, name), root)
-                for folder, _, names in os.walk(root) for name in names]
-        found = sorted(key for key in keys if key.startswith(prefix))
-        for key in found:
-            print("2026-03-04 10:00:00       1234", key[len(bucket) + 1:])
-        sys.exit(not found)
-    """,
     "olmo-cookbook-eval": """
         import os, runpy, sys
         if sys.argv[1] == "results":
-            print("name,mmlu:rc\\nverify-tokens-140m-58362402-0000_step22100,27.18")
+            import json
+            from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS, bpb_name
+            models = [f"verify-tokens-140m-58362402-{n:04d}_step22100" for n in range(8)]
+            tasks = [*OLMO3_OFFLINE_TASKS, *filter(None, map(bpb_name, OLMO3_OFFLINE_TASKS))]
+            print(json.dumps({task: dict.fromkeys(models, 0.8) for task in tasks}))
         else:
             sys.argv[0] = os.environ["COOKBOOK"]
             runpy.run_path(sys.argv[0], run_name="__main__")
+    """,
+    # Writes the demo swarm's priors, whatever the config.
+    "olmix": """
+        import shutil, sys
+        shutil.copy("fixtures/58362402-results/priors.yaml", sys.argv[-1])
     """,
     "less": """
         import shutil, sys
@@ -119,21 +117,38 @@ def workloads() -> Iterator[FakeWorkload]:
     yield from evaluations(16)
 
 
-def put_checkpoints(folder: Path) -> None:
-    """Lay out what the swarms of the fixtures saved, at s3 and weka."""
-    swarms = (
-        ("s3/ai2-llm/checkpoints/kylel", "verify-tokens-140m-58362402", 8),
-        ("weka/oe-data-default/ai2-llm/checkpoints/kylel", "verify-tokens-140m-58362402", 8),
-        ("weka/oe-training-default/ai2-llm/checkpoints/kylel", "dense-140m-b20e93f1", 4),
-    )
-    for root, name, count in swarms:
-        for number in range(count):
-            last = 22200 if number == 5 else 22100
-            for step in (0, 22000, last):
-                checkpoint = folder / root / f"{name}-{number:04d}" / f"step{step}"
-                for file in ("train/rank0.pt", "model_and_optim/.metadata", ".metadata.json"):
-                    (checkpoint / file).parent.mkdir(parents=True, exist_ok=True)
-                    (checkpoint / file).touch()
+SAVED = ("train/rank0.pt", "model_and_optim/.metadata", ".metadata.json")
+SWARM = "verify-tokens-140m-58362402"
+
+
+def checkpoints(name: str, count: int) -> Iterator[str]:
+    """The files of a swarm's checkpoints, one of which is at another step."""
+    for number in range(count):
+        for step in (0, 22000, 22200 if number == 5 else 22100):
+            yield from (f"{name}-{number:04d}/step{step}/{file}" for file in SAVED)
+
+
+def put_on_weka(folder: Path) -> None:
+    """Lay out what the swarms of the fixtures saved there."""
+    moved = (("oe-data-default", SWARM, 8), ("oe-training-default", "dense-140m-b20e93f1", 4))
+    for bucket, name, count in moved:
+        for file in checkpoints(name, count):
+            path = folder / bucket / "ai2-llm" / "checkpoints" / "kylel" / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+
+@pytest.fixture(scope="module")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """The demo swarm's checkpoints and evaluation results."""
+    need("aws")
+    results = FIXTURES / "58362402-results"
+    with s3_server(tmp_path_factory.mktemp("s3"), "ai2-llm") as bucket:
+        bucket.put(*(f"checkpoints/kylel/{file}" for file in checkpoints(SWARM, 8)))
+        for file in sorted(results.rglob("*metrics-all.jsonl")):
+            key = f"evaluation/olmix-58362402/{file.relative_to(results)}"
+            bucket.put(key, contents=file.read_text())
+        yield bucket
 
 
 @pytest.fixture
@@ -141,10 +156,11 @@ def session(
     tmp_path: Path,
     environment: dict[str, str],
     beaker_of: Callable[[FakeBeaker], FakeBeaker],
+    s3: Bucket,
 ) -> Callable[[list[Command]], list[tuple[int, str]]]:
     """Run commands in one bash; gives the status and the output of each."""
     beaker_of(FakeBeaker(list(workloads())))
-    put_checkpoints(tmp_path)
+    put_on_weka(tmp_path / "weka")
     tools = tmp_path / "tools"
     tools.mkdir()
     for name, code in TOOLS.items():
@@ -156,8 +172,9 @@ def session(
     folder.mkdir()
     (folder / "fixtures").symlink_to(FIXTURES)
     environment.update(
+        NO_PROXY="localhost,127.0.0.1",
         PATH=f"{tools}:{environment['PATH']}",
-        S3=str(tmp_path / "s3"),
+        **s3.environment,
         WEKA_MOUNT=str(tmp_path / "weka"),
         COOKBOOK=str(ROOT / "tests" / "olmo_cookbook_eval.py"),
         COOKBOOK_CALLS=str(tmp_path / "calls"),
@@ -330,7 +347,7 @@ def test_commands_named_in_the_text_have_the_options_named_with_them(
 ) -> None:
     prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
     for span in re.findall(
-        r"`(?:olmix-evalscript )?((?:generate|show|list|snapshot) -[^`]*)`", prose
+        r"`(?:olmix-evalscript )?((?:generate|collect|show|list|snapshot) -[^`]*)`", prose
     ):
         words = span.split(" -- ")[0]
         command = words.split()[0]

@@ -51,8 +51,11 @@ def test_what_does_not_belong_is_counted(run: Run, beaker_of: Serve) -> None:
 
     result = run("generate", "58362402")
 
-    assert "3 variants of verify-tokens-140m; left out: 7 that train nothing" in result.stderr
-    assert "1 of other groups, 1 that are sessions" in result.stderr
+    assert (
+        "3 variants of verify-tokens-140m; ignored 7 jobs that are not training runs"
+        in result.stderr
+    )
+    assert "1 run of another group, 1 session" in result.stderr
 
 
 def test_a_listing_with_commands_costs_no_spec(run: Run, beaker_of: Serve) -> None:
@@ -189,3 +192,22 @@ def _accepted(server: socket.socket) -> int:
     except BlockingIOError:
         return 0
     return 1
+
+
+def test_the_script_is_the_same_from_either_listing_and_from_a_snapshot(
+    run: Run, beaker_of: Serve, tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker([*variants(3, c="ai2/saturn"), *evaluations(2)]))
+    beaker.workloads[1].spec = beaker.workloads[1].spec.replace("ai2/neptune", "ai2/augusta")
+
+    with_commands = run("generate", "58362402", "-o", "-").stdout
+    saved = run("snapshot", "58362402", "-o", "-").stdout
+    beaker.lists_commands = False
+    without = run("generate", "58362402", "-o", "-").stdout
+    saved_without = run("snapshot", "58362402", "-o", "saved.yaml")
+    from_snapshot = run("generate", "58362402", "--snapshot", "saved.yaml", "-o", "-").stdout
+
+    assert saved_without.returncode == 0
+    assert with_commands.count("\n  variant ") == 3
+    assert with_commands == without == from_snapshot
+    assert saved == (tmp_path / "work" / "saved.yaml").read_text()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.files import write_whole
+from olmix_evalscript.files import write_all, write_whole
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
@@ -55,3 +55,14 @@ def test_a_failure_leaves_the_old_file_and_no_other(
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="cannot write"):
         write_whole(tmp_path, "text", 0o644)
+
+
+def test_several_files_are_written_or_none(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "b").mkdir()
+
+    with pytest.raises(InvalidInputError, match=r"cannot write .*/b"):
+        write_all({tmp_path / "a": "new", tmp_path / "b": "new"}, 0o644)
+
+    assert (tmp_path / "a").read_text() == "old"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a", "b"]

@@ -76,3 +76,18 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, change: dict[str, objec
 def test_a_wrong_group_id_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="no group ID"):
         generate_eval_script("x", run_names=["a"], user="k", cluster="c", weka=False)
+
+
+def test_tasks_as_one_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="tasks is one text: expected a list"):
+        generate(tmp_path, tasks="lambada")
+
+
+def test_run_names_as_one_text_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="run_names is one text: expected a list"):
+        generate(tmp_path, run_names="verify-58362402-0000")
+
+
+def test_a_repeated_run_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=f"{RUN_NAMES[1]} is given twice"):
+        generate(tmp_path, run_names=[*RUN_NAMES, RUN_NAMES[1]])

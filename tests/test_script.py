@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmix_evalscript.errors import InvalidInputError, SwarmError
-from olmix_evalscript.script import Evaluation, render, without_date
+from olmix_evalscript.script import Evaluation, render
+from olmix_evalscript.scriptfile import without_date
 from olmix_evalscript.swarm import Swarm, Variant
 from olmix_evalscript.trainers import check_root
 from tests.factories import S3_ROOT as S3
@@ -112,9 +113,29 @@ def test_what_cannot_be_meant_is_refused(change: dict[str, object], reason: str)
         render(swarm(variant(0)), replace(EVALUATION, **change), TODAY)  # type: ignore[arg-type]
 
 
-def test_goog_cannot_read_weka() -> None:
-    with pytest.raises(InvalidInputError, match="goog"):
-        render(swarm(variant(0, "/weka/x/y")), replace(EVALUATION, cluster="goog"), TODAY)
+@pytest.mark.parametrize("status", ["running", "queued", "stopping"])
+def test_the_header_names_the_variants_that_had_not_finished(status: str) -> None:
+    variants = [replace(variant(number), status=status) for number in (1, 2, 3)]
+    script = render(swarm(replace(variant(0), status="succeeded"), *variants), EVALUATION, TODAY)
+
+    assert "# Not finished when this was made: variant 1-3.\n" in script
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed", "canceled", ""])
+def test_the_header_says_nothing_of_variants_that_have_finished(status: str) -> None:
+    script = render(swarm(replace(variant(0), status=status)), EVALUATION, TODAY)
+
+    assert "Not finished" not in script
+
+
+@pytest.mark.parametrize("cluster", ["goog", "ai2/augusta", "ai2/augusta-google-1", "augusta"])
+def test_a_cluster_of_google_cannot_read_weka(cluster: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"{cluster} cannot read checkpoints on /weka"):
+        render(swarm(variant(0, "/weka/x/y")), replace(EVALUATION, cluster=cluster), TODAY)
+
+
+def test_a_cluster_of_google_can_read_s3() -> None:
+    render(swarm(variant(0)), replace(EVALUATION, cluster="ai2/augusta"), TODAY)
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
@@ -138,8 +159,9 @@ def test_no_doubt_breaks_out_of_its_comment(doubt: str) -> None:
     clean = render(swarm(variant(0), doubts=("x",)), EVALUATION, TODAY)
     script = render(swarm(variant(0), doubts=(doubt,)), EVALUATION, TODAY)
 
-    assert [line for line in script.split("\n") if not line.startswith("# -")] == [
-        line for line in clean.split("\n") if not line.startswith("# -")
+    changes = ("# -", "# Checksum ")
+    assert [line for line in script.split("\n") if not line.startswith(changes)] == [
+        line for line in clean.split("\n") if not line.startswith(changes)
     ]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tests.desk import (
     BASH,
     GS,
     LONG,
+    RAW,
     S3,
     STUB,
     TASKS,
@@ -30,6 +33,7 @@ from tests.desk import (
     until,
 )
 from tests.factories import GROUP
+from tests.listing_server import listing_server
 from tests.storage import (
     Bucket,
     aws_environment,
@@ -82,20 +86,27 @@ LAYOUT: Mapping[int, tuple[str, tuple[str, ...]]] = {
         (
             "step3",
             "step5",
-            "stepfoo/.metadata.json",
             "step7.metadata.json",
-            "nested/mix-58362402-0004/step7/.metadata.json",
-            "step1000-tmp/.metadata.json",
-            "step1000-unsharded/.metadata.json",
-            "step0040/.metadata.json",
-            "old step50/.metadata.json",
+            *(
+                f"{folder}/{part}"
+                for folder in (
+                    "stepfoo",
+                    "nested/mix-58362402-0004/step7",
+                    "step1000-tmp",
+                    "step1000-unsharded",
+                    "step0040",
+                    "old step50",
+                )
+                for part in RAW
+            ),
+            *("step60/train/rank0.pt", "step60/model_and_optim/.metadata"),
             "step60/.metadata.json.tmp",
         ),
     ),
     5: ("none", ()),
     6: ("22100", ("step9999", "step22100")),
     7: ("11", ("my notes.txt", "config.json", "step11")),
-    8: ("12", ("step12", "step13-hf/config.json")),
+    8: ("12", ("step12", "step13-hf")),
 }
 EXPECTED = {number: step for number, (step, _) in LAYOUT.items()}
 
@@ -103,7 +114,9 @@ EXPECTED = {number: step for number, (step, _) in LAYOUT.items()}
 def fill(bucket: Bucket, folder: str) -> None:
     for run, (_, files) in zip(names(9), LAYOUT.values(), strict=True):
         plain = {"step5"}  # a file of that name
-        bucket.put(*(f"{folder}/{run}/{f if f in plain else complete(f)}" for f in files))
+        parts = [part for f in files for part in ([f] if f in plain else complete(f))]
+        tensors = [f"{f}/model_and_optim/__0_0.distcp" for f in files if f in ("step10", "step3")]
+        bucket.put(*(f"{folder}/{run}/{part}" for part in (*parts, *tensors)))
 
 
 @pytest.fixture(scope="session")
@@ -208,6 +221,45 @@ def test_a_mixed_swarm_is_found_in_all_its_storages(
     ]
 
 
+@pytest.mark.parametrize(
+    ("only", "listed"),
+    [
+        ("5", ["0005/step"]),
+        ("0,20,127", ["0000/step", "0020/step", "0127/step"]),
+        ("0-8", ["000"]),
+        ("5-14", ["000", "001"]),
+        ("0-127", ["00", "01"]),
+    ],
+)
+def test_runs_are_listed_together_where_that_is_faster(
+    desk: Desk, only: str, listed: list[str]
+) -> None:
+    desk.tool("aws", 'echo "$6" >>"$HOME/prefixes"')
+    desk.write(names(128), clusters=[S3])
+
+    desk.run("--list", "--only", only)
+
+    start = f"{USER_FOLDER}/mix-{GROUP}-"
+    prefixes = (desk.folder / "prefixes").read_text().split()
+    assert sorted(prefixes) == [start + end for end in listed]
+
+
+def test_the_tensors_of_a_checkpoint_on_s3_are_not_listed_one_by_one(desk: Desk) -> None:
+    desk.real("aws")
+    desk.write(names(1), clusters=[S3])
+    run = f"{USER_FOLDER}/{names(1)[0]}"
+    keys = [
+        f"{run}/step{step}/model_and_optim/__{n}_0.distcp" for step in (1, 2) for n in range(999)
+    ]
+    keys += [f"{run}/{part}" for step in ("step1", "step2") for part in complete(step)]
+
+    with listing_server(keys, latency=0) as listing:
+        done = desk.run("--list", **aws_environment(desk.folder, listing.url))
+
+    assert steps(done.stdout) == {0: "2"}
+    assert listing.calls.total() == 1
+
+
 def test_many_variants_that_share_no_name_are_all_found(desk: Desk) -> None:
     runs = [f"mix-heavy-{word}" for word in "abcdefghijklmnopqrst"]
     for run in runs:
@@ -248,8 +300,45 @@ def test_converted_checkpoints_are_for_hf_and_vllm(desk: Desk, backend: str) -> 
     assert desk.submitted() == ["mix-a/step10-hf"]
 
 
-def test_a_conversion_without_its_config_is_not_ready(desk: Desk) -> None:
-    desk.save("mix-a", "step10-hf/model.safetensors")
+@pytest.mark.parametrize("missing", RAW)
+def test_a_checkpoint_counts_as_olmo_core_counts_it(desk: Desk, missing: str) -> None:
+    desk.save("mix-a", "step10", *(f"step20/{part}" for part in RAW if part != missing))
+    desk.write(["mix-a"])
+
+    assert steps(desk.run("--list").stdout) == {0: "10"}
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    ],
+)
+def test_a_conversion_with_config_and_weights_is_ready(desk: Desk, weights: str) -> None:
+    desk.save("mix-a", "step10-hf/config.json", f"step10-hf/{weights}")
+    desk.write(["mix-a"], backend="hf")
+
+    desk.run()
+
+    assert desk.submitted() == ["mix-a/step10-hf"]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("model.safetensors",),
+        ("config.json", "generation_config.json"),
+        ("config.json", "model-00001-of-00002.safetensors"),
+    ],
+    ids=" ".join,
+)
+def test_a_conversion_without_its_config_or_its_weights_is_not_ready(
+    desk: Desk, files: tuple[str, ...]
+) -> None:
+    desk.save("mix-a", *(f"step10-hf/{file}" for file in files))
     desk.write(["mix-a"], backend="hf")
 
     done = desk.run()
@@ -378,6 +467,96 @@ def test_a_weka_bucket_that_is_not_mounted_is_no_lack_of_checkpoints(desk: Desk)
 
     assert "oe-training-default" in done.stderr
     assert "Could not be looked up: variant 0-1" in done.stderr
+
+
+# The first two are unreadable for root as well.
+@pytest.fixture(params=["a file on the way", "a circle of links", "no right"])
+def unreadable(request: pytest.FixtureRequest, desk: Desk) -> str:
+    """The name of a run whose folder cannot be read."""
+    parent = desk.mount / "oe-training-default" / "ai2-llm" / USER_FOLDER
+    parent.mkdir(parents=True)
+    run = parent / "mix-a"
+    if request.param == "a file on the way":
+        shutil.rmtree(parent)
+        parent.write_text("")
+    elif request.param == "a circle of links":
+        run.symlink_to(run)
+    else:
+        run.mkdir(mode=0)
+        if os.access(run, os.R_OK):
+            pytest.skip("this user may read everything")
+    return "mix-a"
+
+
+def test_a_weka_folder_that_cannot_be_read_is_no_lack_of_checkpoints(
+    desk: Desk, unreadable: str
+) -> None:
+    desk.write([unreadable])
+
+    done = desk.run()
+
+    assert "A lookup failed: ls: " in done.stderr
+    assert "Could not be looked up: variant 0" in done.stderr
+    assert "No complete checkpoint" not in done.stderr
+
+
+def test_one_folder_that_cannot_be_read_costs_no_other_variant(desk: Desk) -> None:
+    for run in names(12):
+        desk.save(run, "step5")
+    spoilt = desk.mount / "oe-training-default" / "ai2-llm" / USER_FOLDER / names(12)[7]
+    shutil.rmtree(spoilt)
+    spoilt.symlink_to(spoilt)
+    desk.write(names(12))
+
+    done = desk.run("--list")
+
+    assert "11 of 12 variants have a checkpoint" in done.stderr
+    assert "Could not be looked up: variant 7\n" in done.stderr
+
+
+def test_a_folder_that_the_user_may_not_read_is_told_as_that() -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can run it as another user")
+    with tempfile.TemporaryDirectory() as name:  # pytest's own are closed to other users
+        desk = Desk(Path(name))
+        desk.folder.chmod(0o777)
+        for run in names(2):
+            desk.save(run, "step5")
+        desk.write(names(2))
+        parent = desk.mount / "oe-training-default" / "ai2-llm" / USER_FOLDER
+        (parent / names(2)[1]).chmod(0o700)
+
+        done = subprocess.run(
+            [BASH, str(desk.path), "--list"],
+            env=desk.environment,
+            user="nobody",
+            capture_output=True,
+            text=True,
+            timeout=LONG,
+            check=False,
+        )
+
+    assert "Permission denied" in done.stderr
+    assert "Could not be looked up: variant 1\n" in done.stderr
+
+
+def test_a_slow_lookup_says_what_it_looks_at(desk: Desk) -> None:
+    desk.tool("aws", 'until [ -e "$HOME/go" ]; do sleep 0.1; done')
+    desk.write(names(1), clusters=[S3])
+
+    process = desk.start("--list")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    (desk.folder / "go").touch()
+    process.communicate(timeout=LONG)
+
+    assert line == f"Looking up s3://ai2-llm/{USER_FOLDER}/{names(1)[0]}/step*\n"
+
+
+def test_a_fast_lookup_says_nothing_of_itself(three: Desk) -> None:
+    done = three.run("--list")
+
+    assert done.stderr == "3 of 3 variants have a checkpoint, most of them at step 5\n"
 
 
 def test_variants_of_a_storage_that_answers_are_submitted_though_another_fails(
@@ -549,7 +728,7 @@ def test_help_needs_nothing_and_names_every_option(three: Desk) -> None:
     done = three.run("--help", WEKA_MOUNT="/nowhere")
 
     assert done.returncode == 0
-    for option in ("--list", "--dry-run", "--only", "--step", "--same-step", "--again", "--help"):
+    for option in ("--list", "--dry-run", "--only", "--step", "--any-step", "--again", "--help"):
         assert f"  {option} " in done.stdout
 
 
@@ -570,27 +749,112 @@ def test_a_variant_without_the_step_that_was_asked_for_is_skipped_and_named(thre
     assert (done.returncode, three.submitted()) == (1, ["mix-b/step4"])
 
 
-def test_steps_unlike_most_are_told(three: Desk) -> None:
+@pytest.fixture
+def spread(desk: Desk) -> Desk:
+    """Seven variants, most of them at step 50, two behind and one ahead."""
+    for run, step in zip(names(7), (50, 50, 9, 50, 60, 50, 40), strict=True):
+        desk.save(run, f"step{step}")
+    desk.write(names(7))
+    return desk
+
+
+def test_variants_behind_the_step_of_most_are_held_back_and_named_in_one_line(
+    spread: Desk,
+) -> None:
+    done = spread.run()
+
+    assert "\n2 held back, at 9-40: they still train, or ended early: variant 2, 6\n" in done.stderr
+    assert [run[-7:] for run in spread.submitted() if run[-8:-7] in "26"] == []
+    assert done.returncode == 1
+
+
+def test_variants_ahead_of_most_are_submitted_and_named_in_one_line(spread: Desk) -> None:
+    done = spread.run()
+
+    assert "\n1 ahead, at 60: submitted all the same: variant 4\n" in done.stderr
+    assert f"{names(7)[4]}/step60" in spread.submitted()
+
+
+def test_nothing_is_submitted_where_no_step_has_a_majority(three: Desk) -> None:
     three.save("mix-b", "step12")
+    three.save("mix-c", "step13")
 
-    done = three.run("--list")
+    done = three.run()
 
-    assert "3 of 3 variants have a checkpoint, most of them at step 5" in done.stderr
-    assert "At step 12, unlike most: variant 1" in done.stderr
-
-
-def test_nothing_is_submitted_where_steps_differ_and_must_not(three: Desk) -> None:
-    three.save("mix-b", "step12")
-
-    done = three.run("--same-step")
-
+    assert "3 at 5-13, and no step has more than half of them: variant 0-2" in done.stderr
+    assert "--any-step, or one step with --step N" in done.stderr
     assert (done.returncode, three.calls()) == (1, [])
 
 
-def test_all_is_submitted_where_steps_do_not_differ_and_must_not(three: Desk) -> None:
-    done = three.run("--same-step")
+def test_half_of_the_variants_are_no_majority(desk: Desk) -> None:
+    for run, step in zip(names(4), (5, 5, 6, 6), strict=True):
+        desk.save(run, f"step{step}")
+    desk.write(names(4))
 
-    assert (done.returncode, len(three.calls())) == (0, 3)
+    desk.run()
+
+    assert desk.calls() == []
+
+
+def test_variants_without_a_checkpoint_have_no_say_in_the_step(desk: Desk) -> None:
+    for run, step in zip(names(3), (5, 5, 6), strict=True):
+        desk.save(run, f"step{step}")
+    desk.write(names(8))
+
+    desk.run()
+
+    assert len(desk.submitted()) == 3
+
+
+def test_each_variant_s_latest_is_taken_where_any_step_will_do(spread: Desk) -> None:
+    done = spread.run("--any-step")
+
+    assert [run.rpartition("step")[2] for run in spread.submitted()] == [
+        *("50", "50", "9", "50", "60", "50", "40")
+    ]
+    assert done.returncode == 0
+
+
+def test_variants_behind_that_are_not_converted_are_held_back(desk: Desk) -> None:
+    for run, step in zip(names(3), ("step5-hf", "step5-hf", "step4"), strict=True):
+        desk.save(run, step)
+    desk.write(names(3), backend="hf")
+
+    done = desk.run()
+
+    assert "1 held back, at 4" in done.stderr
+    assert "Not converted" not in done.stderr
+
+
+def test_the_table_has_four_columns_and_shows_where_nothing_was_found(desk: Desk) -> None:
+    desk.save("mix-a", "step5")
+    desk.save("mix-b", "step5-hf")
+    desk.write(["mix-a", "mix-b", "mix-c"], backend="hf")
+
+    listed = desk.run("--list")
+
+    folder = f"/weka/oe-training-default/ai2-llm/{USER_FOLDER}"
+    assert [line.split() for line in listed.stdout.splitlines()] == [
+        ["variant", "run", "step", "checkpoint"],
+        ["0", "mix-a", "5", f"{folder}/mix-a/step5"],
+        ["1", "mix-b", "5", f"{folder}/mix-b/step5-hf"],
+        ["2", "mix-c", "none", f"{folder}/mix-c"],
+    ]
+
+
+AWKS = ["mawk", "gawk", "original-awk", "busybox", "awk"]
+
+
+@pytest.mark.parametrize("awk", AWKS)
+def test_steps_beyond_31_bits_stay_whole(desk: Desk, awk: str) -> None:
+    path = shutil.which(awk)
+    if path is None:
+        pytest.skip(f"{awk} is not installed")
+    desk.link("awk", path)
+    desk.save("mix-a", "step3000000000", "step999999999", "step9007199254740993")
+    desk.write(["mix-a"])
+
+    assert steps(desk.run("--list").stdout) == {0: "9007199254740993"}
 
 
 def test_arguments_after_two_dashes_reach_olmo_cookbook_as_they_are(three: Desk) -> None:
@@ -788,7 +1052,7 @@ def test_an_interrupt_while_looking_up_leaves_no_child(desk: Desk) -> None:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         process = desk.start("--list", **aws_environment(desk.folder, url))
         server.settimeout(LONG)
-        connections = [server.accept()[0] for _ in range(2)]
+        connections = [server.accept()[0] for _ in range(1)]
 
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=10)
@@ -846,20 +1110,20 @@ def tell_a_story(desk: Desk, **environment: str) -> tuple[dict[int, str], str, l
         desk.save(run, "step9", "step10" if number != 4 else "step8")
     desk.write(names(10), extra=["-p", "8"])
     listed = desk.run("--list", **environment)
-    desk.run("--only", "0,4-5", COOKBOOK_FAIL="0005", **environment)
-    desk.run("--only", "4-6", "--resume", **environment)
+    desk.run("--only", "0,4-5", "--any-step", COOKBOOK_FAIL="0005", **environment)
+    desk.run("--only", "4-6", "--any-step", "--resume", **environment)
     return steps(listed.stdout), listed.stderr, [run[-10:] for run in desk.submitted()]
 
 
 STORY = (
     {number: "9" if number == 4 else "10" for number in range(10)},
     "10 of 10 variants have a checkpoint, most of them at step 10\n"
-    "At step 9, unlike most: variant 4\n",
+    "1 held back, at 9: they still train, or ended early: variant 4\n",
     ["000/step10", "0004/step9", "005/step10", "006/step10"],
 )
 
 
-@pytest.mark.parametrize("awk", ["mawk", "gawk", "original-awk", "busybox", "awk"])
+@pytest.mark.parametrize("awk", AWKS)
 def test_every_awk_will_do(desk: Desk, awk: str) -> None:
     path = shutil.which(awk)
     if path is None:

@@ -13,7 +13,7 @@ from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.experiment import Experiment
 from olmix_evalscript.swarm import build_swarm
 from tests.conftest import FIXTURES
-from tests.factories import GROUP, job, trainer_words
+from tests.factories import GROUP, experiment, job, trainer_words
 
 TEXT = (FIXTURES / f"{GROUP}.yaml").read_text()
 
@@ -99,3 +99,17 @@ def test_no_text_is_beyond_it(tmp_path_factory: pytest.TempPathFactory, text: st
 
     with pytest.raises(InvalidInputError, match="snapshot"):
         snapshot.load(path, GROUP)
+
+
+def test_the_clusters_of_a_run_that_names_its_own_are_not_saved(tmp_path: Path) -> None:
+    (saved,) = round_trip(tmp_path, experiment("run", constraints=("ai2/jupiter",)))
+
+    assert saved.tasks[0].clusters == ()
+
+
+def test_an_evaluation_of_a_run_is_saved_by_the_checkpoint_it_names(tmp_path: Path) -> None:
+    evaluation = job("python", "oe_eval.py", "--secret", "s3://x/run/step100/", name="lmeval")
+
+    _, saved = round_trip(tmp_path, experiment("run"), evaluation)
+
+    assert saved.tasks[0].words == ("run_step100",)

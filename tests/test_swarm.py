@@ -9,12 +9,24 @@ from hypothesis import strategies as st
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.experiment import Experiment, Task
 from olmix_evalscript.names import check_group_id, ranges
-from olmix_evalscript.swarm import Swarm, build_swarm
-from tests.factories import GROUP, START, experiment
+from olmix_evalscript.swarm import Swarm, all_swarms, build_swarm
+from tests.factories import GROUP, START, experiment, job
 
 
 def numbered(*numbers: int, **fields: object) -> list[Experiment]:
     return [experiment(f"mix-{GROUP}-{number:04d}", **fields) for number in numbers]  # type: ignore[arg-type]
+
+
+def with_each(option: str, *values: str) -> list[Experiment]:
+    """A variant for each value of an option."""
+    return [
+        experiment(f"mix-{GROUP}-{number:04d}", more=(option, value))
+        for number, value in enumerate(values)
+    ]
+
+
+def of_models(*models: str) -> list[Experiment]:
+    return with_each("-m", *models)
 
 
 def swarm(*experiments: Experiment, **options: str) -> Swarm:
@@ -136,12 +148,20 @@ def test_a_command_without_user_takes_the_author() -> None:
         (numbered(0) + numbered(1, weka=True), "more than one checkpoint root: s3://"),
         (
             numbered(0) + numbered(1, script="src/regmixer/train.py"),
-            "more than one trainer: olmix (1), regmixer (1)",
+            "more than one trainer: olmix (1), regmixer (1: variant 1)",
         ),
-        ([*numbered(0), experiment(f"b-{GROUP}-0001")], "more than one swarm name: mix (1), b (1)"),
+        ([*numbered(0), experiment(f"b-{GROUP}-0001")], "swarm name: mix (1), b (1: variant 1)"),
         ([*numbered(0), experiment(f"b-{GROUP}-0000")], "more than one run has the number 0"),
         (numbered(0, author="mayeec"), "launched by mayeec for -u kylel"),
-        (numbered(0, constraints=("ai2/augusta",)), "but constrained to ai2/augusta"),
+        (of_models("a", "a", "b"), "more than one model: a (2), b (1: variant 2)"),
+        (with_each("-x", "1", "1", "5"), "more than one length: 1xC (2), 5xC (1: variant 2)"),
+        (with_each("-S", "1", "1", "2"), "more than one seed: 1 (2), 2 (1: variant 2)"),
+        (with_each("-T", "a", "b"), "more than one tokenizer: a (1), b (1: variant 1)"),
+        (with_each("-d", "a", "b"), "more than one dtype"),
+        (with_each("-y", "a", "b"), "more than one train type"),
+        (with_each("-C", "a", "b"), "more than one start checkpoint"),
+        (with_each("-B", "1", "2"), "more than one global batch size"),
+        ([*with_each("-m", "a"), *numbered(1)], "more than one model: a (1), none (1: variant 1)"),
         (numbered(0, status="failed"), "failed: variant 0"),
         (numbered(0, 1, status="canceled"), "canceled: variant 0-1"),
         (numbered(0, script="src/regmixer/train.py"), "variant 0: lost: saved to its node's /tmp"),
@@ -151,10 +171,124 @@ def test_doubts(experiments: list[Experiment], doubt: str) -> None:
     assert any(doubt in text for text in swarm(*experiments).doubts)
 
 
-def test_two_spellings_of_one_cluster_are_no_doubt() -> None:
-    found = swarm(*numbered(0, 1, cluster="ai2/jupiter-cirrascale-2", constraints=("ai2/jupiter",)))
+@pytest.mark.parametrize("constraint", ["ai2/jupiter", "ai2/augusta"])
+def test_constraints_are_no_doubt_where_the_command_names_a_cluster(constraint: str) -> None:
+    assert swarm(*numbered(0, constraints=(constraint,))).doubts == ()
 
-    assert found.doubts == ()
+
+def test_seeds_of_their_own_are_no_doubt() -> None:
+    assert swarm(*with_each("-S", "1", "2", "3")).doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (("-m", "other"), "model"),
+        (("-S", "7"), "seed"),
+        (("-s", '("wiki",["x"],1.0,1.0)'), "mixture"),
+    ],
+)
+def test_a_relaunch_with_another_setting_is_a_doubt(options: tuple[str, str], what: str) -> None:
+    first, again = numbered(0)[0], experiment(f"mix-{GROUP}-0000", minutes=9, more=options)
+
+    assert swarm(first, again).doubts == (f"variant 0: its launches differ in {what}",)
+
+
+def test_a_mixture_written_otherwise_is_the_same_mixture() -> None:
+    sources = [("-s", '("wiki",["x"],1.0,1.0)'), ("-s", '("wiki", ["x"], 1.0, 1)')]
+    launches = [experiment(f"mix-{GROUP}-0000", more=more) for more in sources]
+
+    assert swarm(*launches).doubts == ()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate", f"s3://ai2-llm/checkpoints/kylel/mix-{GROUP}-0001/step2000"),
+        ("evaluate", f"--model=/weka/x/mix-{GROUP}-0001/step2000-hf/", "--x"),
+        ("evaluate", f"mix-{GROUP}-0001_step2000"),
+        ("bash", "-c", f"evaluate 'mix-{GROUP}-0001/step2000' mix-{GROUP}-0001_step2000-hf"),
+    ],
+)
+def test_a_job_that_names_a_checkpoint_is_an_evaluation_of_its_variant(
+    words: tuple[str, ...],
+) -> None:
+    found = swarm(*numbered(0, 1), job(*words, name="evaluation"))
+
+    assert [[e.step for e in v.evaluations] for v in found.variants] == [[], [2000]]
+
+
+def test_a_job_with_a_checkpoint_in_its_own_name_is_an_evaluation() -> None:
+    found = swarm(*numbered(0), job("ls", name=f"lmeval-mix-{GROUP}-0000_step100-hf-3fe2"))
+
+    assert [e.experiment.name for e in found.variants[0].evaluations] == [
+        f"lmeval-mix-{GROUP}-0000_step100-hf-3fe2"
+    ]
+
+
+@pytest.mark.parametrize(
+    "mention",
+    [
+        f"mix-{GROUP}-0000",
+        f"mix-{GROUP}-0000/steps",
+        f"mix-{GROUP}-0000-b_step100",
+        f"mix-{GROUP}-00001_step100",
+        f"mix-{GROUP}-0000_step100x",
+        "_step100",
+    ],
+)
+def test_a_job_that_names_no_checkpoint_of_the_swarm_is_no_evaluation(mention: str) -> None:
+    assert swarm(*numbered(0), job("evaluate", mention)).variants[0].evaluations == ()
+
+
+def test_the_longest_run_name_that_fits_is_the_one_evaluated() -> None:
+    runs = [experiment("natural"), experiment("mix-natural")]
+
+    found = swarm(*runs, job("ls", name="lmeval-mix-natural_step5"))
+
+    assert {v.run_name: len(v.evaluations) for v in found.variants} == {
+        "mix-natural": 1,
+        "natural": 0,
+    }
+
+
+def test_a_trainer_of_another_group_that_cannot_be_read_is_of_no_concern() -> None:
+    other = job("python", "train.py", "train", "-n", "x", "-g", "99999999")
+
+    found = swarm(*numbered(0), other)
+
+    assert (found.unreadable, found.left_out.other_groups) == ((), 1)
+
+
+def test_an_unknown_trainer_of_the_group_is_said() -> None:
+    found = swarm(*numbered(0), job("python", "train.py", "train", "-n", "x", "-g", GROUP))
+
+    assert "not a known trainer" in found.unreadable[0]
+
+
+def pages(*experiments: Experiment) -> list[list[Experiment]]:
+    return [[each] for each in experiments]
+
+
+def test_all_swarms_are_those_that_each_group_makes_up() -> None:
+    everything = [
+        *numbered(0, 1, status="failed"),
+        experiment("other-99999999-0000", group="99999999", minutes=9),
+        job("evaluate", f"mix-{GROUP}-0001_step5"),
+        job("ls"),
+    ]
+
+    newer, older = all_swarms(pages(*everything))
+
+    assert newer == build_swarm("99999999", [everything[2]])
+    assert older.variants == swarm(*everything).variants
+    assert older.doubts == swarm(*everything).doubts
+
+
+def test_a_swarm_of_unreadable_runs_alone_is_listed_as_such() -> None:
+    (found,) = all_swarms(pages(job(name=f"mix-{GROUP}-0000", problem="no spec")))
+
+    assert (found.group_id, found.variants, len(found.unreadable)) == (GROUP, (), 1)
 
 
 def test_an_early_regmixer_run_is_a_doubt() -> None:

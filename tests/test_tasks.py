@@ -8,7 +8,11 @@ from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.tasks import (
     OFFLINE_BPB_TASKS,
     OLMO3_OFFLINE_TASKS,
+    bpb_name,
     check_tasks,
+    fit_column,
+    known_task,
+    metric,
     similar_tasks,
     task_set,
     task_sets,
@@ -45,6 +49,91 @@ def test_an_unknown_name_has_the_nearest_known_ones() -> None:
     assert similar_tasks("arc_easy:rc::olmes") == ["arc_easy:rc::olmes:full"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("arc_eazy", "arc_easy:rc::olmes:full"),
+        ("arc_easy", "arc_easy:rc::olmes:full"),
+        ("arc_eazy:mc::xyz", "arc_easy:rc::olmes:full"),
+        ("mmlu", "mmlu_abstract_algebra:rc::olmes"),
+        ("mmlu:rc", "mmlu_abstract_algebra:rc::olmes"),
+        ("minerva_math", "minerva_math_algebra::olmes"),
+    ],
+)
+def test_the_part_before_the_colon_is_compared_too(typed: str, meant: str) -> None:
+    assert meant in similar_tasks(typed)
+
+
 @pytest.mark.parametrize("task", ["arc_easy:rc::olmes:full", "something:else"])
 def test_known_and_outlandish_names_have_none(task: str) -> None:
     assert similar_tasks(task) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "column"),
+    [
+        ("arc_easy:rc::olmes:full", "arc_easy:rc::olmes"),
+        ("mbpp:3shot:bpb::none", "mbpp:3shot::none"),
+        ("coqa:rc:bpb::gen2mc", "coqa:rc::gen2mc"),
+        ("lambada", "lambada"),
+    ],
+)
+def test_a_fit_names_a_task_without_full_and_bpb(task: str, column: str) -> None:
+    assert fit_column(task) == column
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("arc_easy:rc::olmes:full", "arc_easy:bpb::olmes:full"),
+        ("medmcqa:rc", "medmcqa:bpb"),
+        ("minerva_math_algebra::olmes", "minerva_math_algebra:bpb::olmes"),
+        ("mt_mbpp_v2fix:c", "mt_mbpp_v2fix:c:bpb"),
+        ("lambada", "lambada:bpb"),
+        ("mbpp:3shot:bpb::none", "mbpp:3shot:bpb::none"),
+        ("arc_easy:mc::olmes", None),
+        ("wildchat_masked_ppl", None),
+    ],
+)
+def test_olmo_cookbook_has_a_name_for_a_task_s_bpb(task: str, name: str | None) -> None:
+    assert bpb_name(task) == name
+
+
+@pytest.mark.parametrize("set_name", ["olmo3-offline", "offline-bpb"])
+def test_no_two_tasks_of_a_set_share_a_column(set_name: str) -> None:
+    columns = {fit_column(task) for task in task_set(set_name)}
+
+    assert len(columns) == len(task_set(set_name))
+
+
+def test_every_known_task_is_found_by_the_name_that_a_fit_has_for_it() -> None:
+    for task in (*OLMO3_OFFLINE_TASKS, *OFFLINE_BPB_TASKS):
+        found = known_task(fit_column(task))
+        assert found is not None
+        assert fit_column(found) == fit_column(task)
+
+
+@pytest.mark.parametrize(
+    ("column", "task"),
+    [
+        ("arc_easy:rc::olmes", "arc_easy:rc::olmes:full"),
+        ("minerva_math_algebra::olmes", "minerva_math_algebra::olmes"),
+        ("minerva_math_algebra:bpb::olmes", "minerva_math_algebra:bpb::olmes"),
+        ("qasper_yesno:rc::olmes", None),
+    ],
+)
+def test_a_name_in_a_fit_means_the_known_task_of_that_name_or_else_column(
+    column: str, task: str | None
+) -> None:
+    assert known_task(column) == task
+
+
+@pytest.mark.parametrize(
+    ("task", "family"), [("lambada", "other"), ("mbpp:3shot:bpb::none", "code")]
+)
+def test_a_task_has_the_family_of_its_set(task: str, family: str) -> None:
+    assert metric(task).family == family
+
+
+def test_an_unknown_task_is_of_the_family_other() -> None:
+    assert metric("no:such").family == "other"

@@ -18,7 +18,7 @@ HF_TASKS=()
 EXTRA_ARGS=()
 #@end settings
 
-JOBS=8 # lookups at the same time
+LOOKUPS=8 # at the same time
 TAB=$'\t'
 SCRIPT="${BASH_SOURCE[0]:-$DASHBOARD.sh}"
 [[ $SCRIPT == */* ]] || SCRIPT="./$SCRIPT" # -s.sh is no option
@@ -31,6 +31,7 @@ done
 RECORD="$FILE.submitted" # a line for each successful submission
 LOCK="$RECORD.lock"      # a folder, while a run of this script submits
 LOGS="$FILE.logs"        # what olmo-cookbook-eval says of each variant
+RESULTS_FOLDER="$FILE.results" # a copy of the dashboard's result files
 WEKA_MOUNT="${WEKA_MOUNT:-/weka}"
 KIND=raw SUFFIX='' # of the checkpoints that the backend reads
 
@@ -44,10 +45,11 @@ Usage: bash $SCRIPT [OPTIONS] [-- ARGUMENTS FOR olmo-cookbook-eval]
   --dry-run      pass --dry-run on to olmo-cookbook-eval
   --only LIST    these variants alone, such as 0,3,5-9
   --step N       this step exactly, not the latest
-  --same-step    refuse to submit anything if the steps differ
-  --again        submit what is recorded as submitted, too; else only the rest (--resume)
+  --any-step     each variant's latest, wherever most of them are
+  --again        submit again what was submitted before; else it is skipped (--resume)
   --jobs N       N submissions at a time, not 1
   --yes          do not ask before submitting
+  --results      load the results that are in and count them, launch nothing
   --help         show this text
 
 What olmo-cookbook-eval prints goes to $LOGS.
@@ -89,17 +91,18 @@ ranges() {
 
 # --- options ----------------------------------------------------------------------------
 
-DRY_RUN='' LIST='' ONLY='' STEP='' SAME_STEP='' AGAIN='' YES='' AT_ONCE=1
+DRY_RUN='' LIST='' ONLY='' STEP='' ANY_STEP='' AGAIN='' YES='' RESULTS='' AT_ONCE=1
 
 parse_options() {
   while [ $# -gt 0 ]; do
     case "$1" in
       --list) LIST=1 ;;
       --dry-run) DRY_RUN=1 ;;
-      --same-step) SAME_STEP=1 ;;
+      --any-step) ANY_STEP=1 ;;
       --again) AGAIN=1 ;;
       --resume) AGAIN='' ;;
       --yes) YES=1 ;;
+      --results) RESULTS=1 ;;
       --only=*) parse_only "${1#*=}" ;;
       --step=*) parse_step "${1#*=}" ;;
       --jobs=*) parse_jobs "${1#*=}" ;;
@@ -124,7 +127,7 @@ parse_options() {
 }
 
 parse_step() {
-  [[ $1 =~ ^0*[1-9][0-9]{0,8}$ ]] || refuse "--step needs a number above 0, not '$1'"
+  [[ $1 =~ ^0*[1-9][0-9]{0,17}$ ]] || refuse "--step needs a number above 0, not '$1'"
   STEP=$((10#$1))
 }
 
@@ -151,10 +154,11 @@ parse_only() {
 # --- olmo-cookbook-eval -----------------------------------------------------------------
 # All that is particular to it. The options are those of its cookbook/cli/eval.py at c226eb6.
 
-PASSED=()         # further arguments, each option apart from its value
-RESULT_ARGS=()    # those of them that make it another evaluation
-AS_GENERATED=1    # the backend and the tasks are those of the settings
-NAMED_ENVIRONMENT=''
+RESULTS_ROOT=s3://ai2-llm/evaluation
+PASSED=()            # further arguments, each option apart from its value
+RESULT_ARGS=()       # those of them that make it another evaluation
+AS_GENERATED=1       # whether backend and tasks are those of the settings
+NAMED_ENVIRONMENT='' # whether --env-name is among them
 
 # What is known of an option: its long name, whether it takes a value, and whether it changes the
 # result or only says where and how it runs. What is not known may change the result.
@@ -219,7 +223,10 @@ heed_extra_args() {
       *) PASSED+=("$option" ${TAKES:+"$value"}) ;;
     esac
     [ -z "$CHANGES" ] || RESULT_ARGS+=("$NAME${TAKES:+=$value}")
-    [ "$option" != --env-name ] || NAMED_ENVIRONMENT=1
+    case "$NAME" in
+      --env-name) NAMED_ENVIRONMENT=1 ;;
+      --remote-output-prefix) RESULTS_ROOT="$value" ;;
+    esac
   done
   case "$DASHBOARD" in '' | *[[:cntrl:]]*) refuse "'$DASHBOARD' is not a dashboard" ;; esac
   [ -z "$NAMED_ENVIRONMENT" ] || [ "$AT_ONCE" -eq 1 ] ||
@@ -269,7 +276,9 @@ show_command() { # without secrets
 # --- variants ---------------------------------------------------------------------------
 
 NUMBERS=() DIRECTORIES=()
-STEPS=() # of each variant: a number, or the reason why there is none
+STATES=() # of each variant: ready, ahead, behind, undecided, unconverted, none or unknown
+STEPS=()  # of each variant: a number, or none or unknown
+MOST=''   # the step that more than half of those with a checkpoint are at
 
 variant() { NUMBERS+=("$1") DIRECTORIES+=("$2"); }
 
@@ -332,71 +341,137 @@ signal() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-is_used() { [[ " ${DIRECTORIES[*]}" == *" $1"* ]]; }
-
-need_storage() {
-  ! is_used s3:// || has aws || fail "aws is not here; install it to read s3:// checkpoints"
-  ! is_used gs:// || has gcloud || has gsutil ||
-    fail "neither gcloud nor gsutil is here; install gcloud to read gs:// checkpoints"
-  if is_used /weka/ && [ ! -d "$WEKA_MOUNT" ]; then
-    [ -n "${WEKA_ENDPOINT_URL:-}" ] && [ -n "${WEKA_PROFILE:-}" ] ||
-      fail "cannot read /weka: run this where it is mounted, or set WEKA_ENDPOINT_URL and WEKA_PROFILE"
-    has aws || fail "aws is not here; install it to read /weka from outside"
-  fi
-}
-
-# All files whose path begins with $1, one a line.
-list_files() {
+# All that is particular to a storage: LISTER lists the files whose paths begin with a prefix, one
+# a line, and MISSING tells what it needs and is not here. A further storage is a case here, and an
+# entry of STORAGES in trainers.py.
+storage() { # path
+  MISSING=''
   case "$1" in
-    s3://*) list_s3 s3:// "${1#s3://}" ;;
-    gs://*) list_gs "$1" ;;
-    *)
-      if [ -d "$WEKA_MOUNT" ]; then
-        list_folder "${1#/weka/}"
-      else
-        list_s3 /weka/ "${1#/weka/}" --endpoint-url "$WEKA_ENDPOINT_URL" --profile "$WEKA_PROFILE"
-      fi
+    s3://*)
+      LISTER=list_s3
+      has aws || MISSING="aws is not here; install it to read s3:// checkpoints"
+      ;;
+    gs://*)
+      LISTER=list_gs
+      has gcloud || has gsutil ||
+        MISSING="neither gcloud nor gsutil is here; install gcloud to read gs:// checkpoints"
+      ;;
+    /weka/*)
+      LISTER=list_folder
+      [ ! -d "$WEKA_MOUNT" ] || return 0
+      LISTER=list_weka
+      has aws || MISSING="aws is not here; install it to read /weka from outside"
+      [ -n "${WEKA_ENDPOINT_URL:-}" ] && [ -n "${WEKA_PROFILE:-}" ] ||
+        MISSING="cannot read /weka: run this where it is mounted, or set WEKA_ENDPOINT_URL and WEKA_PROFILE"
       ;;
   esac
 }
 
-list_s3() { # what to put before the bucket, bucket/prefix, options for aws
-  local scheme="$1" path="$2"
-  shift 2
-  aws s3 ls --recursive "s3://$path" --cli-connect-timeout 20 "$@" |
-    awk -v bucket="$scheme${path%%/*}/" '{ sub(/^[^ ]+ +[^ ]+ +[0-9]+ /, bucket); print }'
-}
-
-list_gs() {
-  if has gcloud; then gcloud storage ls "$1*/**"; else gsutil ls "$1*/**"; fi
-}
-
-list_folder() { # bucket/prefix
-  local file
-  cd "$WEKA_MOUNT/${1%%/*}" || return
-  for file in "${1#*/}"*/{.metadata.json,config.json} "${1#*/}"*/step*/{.metadata.json,config.json}; do
-    [ ! -e "$file" ] || printf '/weka/%s/%s\n' "${1%%/*}" "$file"
+need_storage() {
+  local directory
+  for directory in "${DIRECTORIES[@]}"; do
+    storage "$directory"
+    [ -z "$MISSING" ] || fail "$MISSING"
   done
 }
 
-# Of files, one a line, the complete checkpoints: directory, step and kind. A trainer writes
-# .metadata.json late and removes it early; a conversion is complete with its config.json.
+# Most files of a checkpoint are tensors, named __0_0.distcp and so on. With this delimiter S3 gives
+# them as one; other servers may know none but the slash.
+list_s3() { list_bucket s3:// "${1#s3://}" --delimiter __; }
+
+list_weka() {
+  list_bucket /weka/ "${1#/weka/}" --endpoint-url "$WEKA_ENDPOINT_URL" --profile "$WEKA_PROFILE"
+}
+
+list_bucket() { # what to put before the bucket, bucket/prefix, options for aws
+  local bucket="${2%%/*}" prefix="${2#*/}" before="$1"
+  shift 2
+  aws s3api list-objects-v2 --bucket "$bucket" --prefix "$prefix" \
+    --query 'Contents[].[Key]' --output text --cli-connect-timeout 20 "$@" |
+    awk -v before="$before$bucket/" '{ print before $0 }'
+}
+
+list_gs() {
+  if has gcloud; then gcloud storage ls "$1**"; else gsutil ls "$1**"; fi
+}
+
+list_folder() {
+  local path="${1#/weka/}" run
+  cd "$WEKA_MOUNT" && ls -d "${path%%/*}/." >/dev/null || return # the bucket, which must be there
+  if [[ $path =~ /step[0-9]*$ ]]; then
+    list_run "${path%/*}" "$path"
+    return
+  fi
+  can_read "${path%/*}" || return
+  for run in "$path"*; do
+    [ -f "$run" ] || list_run "$run" "$run/step"
+  done
+}
+
+# The files of a run that tell which steps are complete, or that it cannot be read.
+list_run() { # run, beginning of its steps' paths
+  local step file files unseen="$1"
+  for step in "$2"*/; do
+    [ -d "$step" ] || break # nothing begins so
+    unseen=''
+    [ -x "$step" ] || unseen="$step"
+    files=("$step"{.metadata.json,model_and_optim/.metadata,train/rank0.pt})
+    case "$step" in
+      *-hf/) files=("$step"config.json "$step"{model.safetensors,pytorch_model.bin}*) ;;
+    esac
+    for file in "${files[@]}"; do
+      [ ! -e "$file" ] || printf '/weka/%s\n' "$file"
+    done
+    [ -z "$unseen" ] || break
+  done
+  [ -z "$unseen" ] || can_read "$unseen" || printf 'failed\t/weka/%s/step\n' "$1"
+}
+
+# Whether a folder can be read; one that is not there holds nothing, and is no failure.
+can_read() {
+  local message
+  message=$(LC_ALL=C ls "$1/." 2>&1 >/dev/null) && return
+  case "$message" in *'No such file or directory') return 0 ;; esac
+  printf '%s\n' "$message" >&2
+  return 1
+}
+
+# Of files, one a line, the complete checkpoints: directory, step and kind. Raw ones have what
+# OLMo-core's latest_checkpoint asks for; a conversion has its config.json before its weights.
 checkpoints() {
   awk -v OFS="$TAB" '
-    function put(kind) { print substr($0, 1, RSTART - 1), substr($0, RSTART + 5) + 0, kind }
-    match($0, /\/step[1-9][0-9]*\/\.metadata\.json$/) { put("raw"); next }
-    match($0, /\/step[1-9][0-9]*-hf\/config\.json$/) { put("hf") }'
+    function put(kind) {
+      match(path, /\/step[0-9]+(-hf)?$/)
+      step = substr(path, RSTART + 5)
+      sub(/-hf$/, "", step)
+      print substr(path, 1, RSTART - 1), step, kind
+    }
+    /^failed\t/ { print; next }
+    {
+      file = $0
+      if (!sub(/^.*\/step[1-9][0-9]*(-hf)?\//, "", file)) next
+      path = substr($0, 1, length($0) - length(file) - 1)
+    }
+    path !~ /-hf$/ {
+      if (file ~ /^(\.metadata\.json|model_and_optim\/\.metadata|train\/rank0\.pt)$/)
+        if (++parts[path] == 3) put("raw")
+      next
+    }
+    file == "config.json" { config[path] = 1 }
+    file ~ /^(model\.safetensors|pytorch_model\.bin)(\.index\.json)?$/ { weights[path] = 1 }
+    config[path] && weights[path] && !done[path]++ { put("hf") }'
 }
 
 # Look up one prefix; what is found goes to $2.found, why nothing could be to $2.error.
 lookup() {
   local attempt status
+  storage "$1"
   printf 'failed\t%s\n' "$1" >"$2.found"
   for attempt in 1 2 3; do
     [ "$attempt" -eq 1 ] || sleep "$attempt"
-    list_files "$1" 2>"$2.error" | checkpoints >"$2.part"
+    "$LISTER" "$1" 2>"$2.error" | checkpoints >"$2.part"
     status=$?
-    [ "$status" -ne 1 ] || ! is_only_empty "$2.error" || status=0
+    [ "$status" -ne 1 ] || ! grep -q 'matched no objects' "$2.error" || status=0 # gcloud and gsutil
     if [ "$status" -eq 0 ]; then
       mv "$2.part" "$2.found"
       return
@@ -404,125 +479,196 @@ lookup() {
   done
 }
 
-# That nothing is there is status 1, of which aws says nothing, and gcloud and gsutil this.
-is_only_empty() { [ ! -s "$1" ] || grep -q 'matched no objects' "$1"; }
-
-# What to look up: a few variants one by one, many by one listing of all that share a name.
+# What to look up: the steps of each run, or runs by the beginning that their names share. It takes
+# as long to start a listing as to list ten runs, and the longest listing is waited for.
 prefixes() {
-  local directory
-  for directory in "${DIRECTORIES[@]}"; do
-    case "${#DIRECTORIES[@]} $directory" in
-      [1-8]' '*) printf '%s/step\n' "$directory" ;;
-      *-"$GROUP_ID"-[0-9]*) printf '%s-\n' "${directory%-*}" ;;
-      *) printf '%s/step\n' "$directory" ;;
-    esac
-  done | sort -u
+  printf '%s\n' "${DIRECTORIES[@]}" | awk -v name="-$GROUP_ID-[0-9][0-9][0-9][0-9]+\$" '
+    function prefix(directory, digits) { # with that many digits cut off
+      if (digits == 0 || directory !~ name) return directory "/step"
+      return substr(directory, 1, length(directory) - digits)
+    }
+    { directories[NR] = $0 }
+    END {
+      runs = 1 # in the longest listing
+      for (digits = 0; digits <= 4; digits++) {
+        split("", seen)
+        count = 0
+        for (i = 1; i <= NR; i++) if (!seen[prefix(directories[i], digits)]++) count++
+        cost = 10 * count + runs
+        if (digits == 0 || cost < least) { least = cost; best = digits }
+        runs *= 10
+      }
+      split("", seen)
+      for (i = 1; i <= NR; i++) if (!seen[prefix(directories[i], best)]++)
+        print prefix(directories[i], best)
+    }'
 }
 
 find_steps() {
-  local prefix step count=0
+  local prefix state step count=0
   prefixes >"$WORK/prefixes"
+  start notice
+  NOTICE="${CHILDREN# }" CHILDREN=''
+  disown "$NOTICE" # bash would report that it was killed
   while IFS= read -r prefix; do
     start lookup "$prefix" "$WORK/$count"
     count=$((count + 1))
-    [ $((count % JOBS)) -ne 0 ] || finish
+    [ $((count % LOOKUPS)) -ne 0 ] || finish
   done <"$WORK/prefixes"
   finish
+  signal KILL "$NOTICE"
+  NOTICE=''
   latest_steps >"$WORK/steps"
-  while IFS= read -r step; do
-    STEPS+=("$step")
-  done <"$WORK/steps"
+  {
+    IFS= read -r MOST
+    while IFS="$TAB" read -r state step; do
+      STATES+=("$state") STEPS+=("$step")
+    done
+  } <"$WORK/steps"
 }
 
-# Of each variant its latest step, or none, or unknown, or the raw step to be converted.
+NOTICE='' # the process that says what a slow lookup looks at
+
+notice() {
+  local count first
+  sleep 2
+  count=$(grep -c . "$WORK/prefixes")
+  first=$(head -n 1 "$WORK/prefixes")
+  [ "$count" -eq 1 ] || first="$first* and $((count - 1)) more"
+  say "Looking up $first*" >&2
+}
+
+# The step that more than half of the variants with a checkpoint are at, if there is one; then the
+# state and step of each variant.
 latest_steps() {
   printf '%s\n' "${DIRECTORIES[@]}" | cat "$WORK"/*.found - |
-    awk -F "$TAB" -v kind="$KIND" -v wanted="$STEP" '
-      NF == 3 && (wanted == "" || $2 == wanted) && $2 > latest[$3, $1] + 0 { latest[$3, $1] = $2 }
-      NF == 2 { failed[++failures] = $2 }
+    awk -F "$TAB" -v OFS="$TAB" -v kind="$KIND" -v wanted="$STEP" -v any="$ANY_STEP" '
+      # Compared as text, since some awks cut numbers off at 2^31.
+      function later(a, b) {
+        return length(a) > length(b) || length(a) == length(b) && (a "") > (b "")
+      }
+      NF == 3 {
+        if (wanted == "" || ($2 "") == (wanted ""))
+          if (later($2, latest[$3, $1])) latest[$3, $1] = $2
+      }
+      NF == 2 && $2 ~ /\/step$/ { unknown[$2] = 1 }
+      NF == 2 && $2 !~ /\/step$/ { failed[++failures] = $2 }
       NF == 1 {
-        step = latest[kind, $1] + 0
-        raw = latest["raw", $1] + 0
-        if (raw > step) step = "raw " raw
-        if (step == 0) step = "none"
-        for (i = 1; i <= failures; i++) if (index($1 "/step", failed[i]) == 1) step = "unknown"
-        print step
+        state[++variants] = "ready"
+        step[variants] = latest[kind, $1]
+        if (later(latest["raw", $1], latest[kind, $1])) {
+          state[variants] = "unconverted"
+          step[variants] = latest["raw", $1]
+        }
+        if (step[variants] == "") state[variants] = step[variants] = "none"
+        for (i = 1; i <= failures; i++) if (index($1, failed[i]) == 1) unknown[$1 "/step"] = 1
+        if (unknown[$1 "/step"]) state[variants] = step[variants] = "unknown"
+        if (step[variants] ~ /^[0-9]/) { found++; count[step[variants]]++ }
+      }
+      END {
+        for (one in count) if (2 * count[one] > found) most = one
+        print most
+        for (i = 1; i <= variants; i++) {
+          if (any == "" && step[i] ~ /^[0-9]/) {
+            if (most == "") state[i] = "undecided"
+            else if (later(most, step[i])) state[i] = "behind"
+            else if (later(step[i], most) && state[i] == "ready") state[i] = "ahead"
+          }
+          print state[i], step[i]
+        }
       }'
 }
 
 # --- what was found ---------------------------------------------------------------------
 
+READY=0 # variants that can be submitted
+
 # Each of these takes the index of a variant.
 checkpoint() { printf '%s/step%s%s' "${DIRECTORIES[$1]}" "${STEPS[$1]}" "$SUFFIX"; }
-is_ready() { [[ ${STEPS[$1]} == [0-9]* ]]; }
+is_ready() { [[ ${STATES[$1]} == ready || ${STATES[$1]} == ahead ]]; }
 
-ready_steps() { printf '%s\n' "${STEPS[@]}" | grep '^[0-9]'; }
-
-tell() { # what of, pattern of the steps of the variants to be named
-  local i numbers=()
-  for i in "${!STEPS[@]}"; do
-    # shellcheck disable=SC2254 # a pattern
-    case "${STEPS[i]}" in $2) numbers+=("${NUMBERS[i]}") ;; esac
+# Name the variants in a state; COUNT and STEPS in the words are filled in.
+tell() { # state, words
+  local i low='' high='' words="$2" numbers=()
+  for i in "${!STATES[@]}"; do
+    [ "${STATES[i]}" = "$1" ] || continue
+    numbers+=("${NUMBERS[i]}")
+    [[ ${STEPS[i]} == [0-9]* ]] || continue
+    [ -n "$low" ] && [ "$low" -le "${STEPS[i]}" ] || low="${STEPS[i]}"
+    [ -n "$high" ] && [ "$high" -ge "${STEPS[i]}" ] || high="${STEPS[i]}"
   done
-  [ ${#numbers[@]} -gt 0 ] && warn "$1: variant $(ranges "${numbers[@]}")"
+  [ ${#numbers[@]} -gt 0 ] || return
+  [ "$low" = "$high" ] || low="$low-$high"
+  words="${words/COUNT/${#numbers[@]}}"
+  warn "${words/STEPS/$low}: variant $(ranges "${numbers[@]}")"
 }
 
+# A line for each variant, of four columns whatever the terminal.
 show_table() {
   local i width=8 name where
   for name in "${DIRECTORIES[@]##*/}"; do
     [ ${#name} -le "$width" ] || width=${#name}
   done
-  printf "%-8s %-${width}s %-10s %s\n" variant 'run name' step checkpoint
+  printf "%-8s %-${width}s %-10s %s\n" variant run step checkpoint
   for i in "${!NUMBERS[@]}"; do
-    where="-"
-    ! is_ready "$i" || where=$(checkpoint "$i")
+    where="${DIRECTORIES[i]}"
+    case "${STATES[i]}" in
+      none | unknown) ;;
+      unconverted) where="$where/step${STEPS[i]}" ;;
+      *) where="$where/step${STEPS[i]}$SUFFIX" ;;
+    esac
     printf "%-8s %-${width}s %-10s %s\n" "${NUMBERS[i]}" "${DIRECTORIES[i]##*/}" "${STEPS[i]}" "$where"
   done
 }
 
 show_findings() {
-  local most others step
-  most=$(ready_steps | awk '++count[$1] > count[most] { most = $1 } END { print most }')
-  others=$(ready_steps | sort -nu | grep -vx "$most")
-  say "$(ready_steps | grep -c .) of ${#NUMBERS[@]} variants have a checkpoint${STEP:+ of step $STEP}${most:+, most of them at step $most}" >&2
-  show_errors
-  tell 'Could not be looked up' unknown
-  tell 'No complete checkpoint' none
-  tell 'Not converted to Hugging Face format' 'raw *' && show_conversion
-  for step in $others; do
-    tell "At step $step, unlike most" "$step"
+  local i found=0
+  for i in "${!STATES[@]}"; do
+    case "${STATES[i]}" in none | unknown | unconverted) ;; *) found=$((found + 1)) ;; esac
+    ! is_ready "$i" || READY=$((READY + 1))
   done
-  [ -n "$most" ] || fail "There is nothing to submit"
-  [ -z "$SAME_STEP" ] || [ -z "$others" ] ||
-    fail "Nothing is submitted: the steps differ, and --same-step was asked for"
+  say "$found of ${#NUMBERS[@]} variants have a checkpoint${STEP:+ of step $STEP}${MOST:+, most of them at step $MOST}" >&2
+  show_errors
+  tell unknown 'Could not be looked up'
+  tell none 'No complete checkpoint'
+  tell unconverted 'Not converted to Hugging Face format' && show_conversion
+  tell behind 'COUNT held back, at STEPS: they still train, or ended early'
+  tell ahead 'COUNT ahead, at STEPS: submitted all the same'
+  tell undecided 'COUNT at STEPS, and no step has more than half of them' &&
+    fail "Nothing is submitted: take each variant's latest with --any-step, or one step with --step N"
+  [ "$READY" -gt 0 ] || fail "There is nothing to submit"
 }
 
 # The first message of each storage: the others say the same of other variants.
 show_errors() {
-  local storage file
-  for storage in s3:// gs:// /weka/; do
-    file=$(grep -l "^failed$TAB$storage" "$WORK"/*.found | head -n 1)
-    [ -z "$file" ] || warn "A lookup failed: $(cat "${file%.found}.error")"
-  done
+  local file
+  grep "^failed$TAB" "$WORK"/*.found /dev/null |
+    awk -F "$TAB" '{
+      match($2, /^\/?[^:\/]+/)
+      if (seen[substr($2, 1, RLENGTH)]++) next
+      sub(/\.found:failed$/, ".error", $1)
+      print $1
+    }' |
+    while IFS= read -r file; do
+      warn "A lookup failed: $(head -n 9 "$file")"
+    done
 }
 
 # How to convert the first checkpoint that needs it; olmo-cookbook converts folders alone.
 show_conversion() {
   local i path
-  for i in "${!STEPS[@]}"; do
-    case "${STEPS[i]}" in raw*)
-      path="${DIRECTORIES[i]}/step${STEPS[i]#raw }"
-      case "$path" in
-        /weka/*) warn "  olmo-cookbook-eval convert ${path#/weka} -t olmo-core-v2 --use-beaker" ;;
-        *)
-          warn "  copy $path to a folder, then"
-          warn "  olmo-cookbook-eval convert FOLDER/step${STEPS[i]#raw } -t olmo-core-v2"
-          warn "  and copy FOLDER/step${STEPS[i]#raw }-hf to $path-hf"
-          ;;
-      esac
-      return
-      ;;
+  for i in "${!STATES[@]}"; do
+    [ "${STATES[i]}" = unconverted ] || continue
+    path="${DIRECTORIES[i]}/step${STEPS[i]}"
+    case "$path" in
+      /weka/*) warn "  olmo-cookbook-eval convert ${path#/weka} -t olmo-core-v2 --use-beaker" ;;
+      *)
+        warn "  copy $path to a folder, then"
+        warn "  olmo-cookbook-eval convert FOLDER/step${STEPS[i]} -t olmo-core-v2"
+        warn "  and copy FOLDER/step${STEPS[i]}-hf to $path-hf"
+        ;;
     esac
+    return
   done
 }
 
@@ -909,12 +1055,121 @@ summary() {
 interrupted() {
   trap '' INT TERM HUP
   set +m
-  stop "$CHILDREN"
+  stop "$CHILDREN $NOTICE"
   wait 2>/dev/null
   CHILDREN=''
   warn "Interrupted"
-  [ -n "$LIST" ] || summary
+  [ -n "$LIST$RESULTS" ] || summary
   exit "$1"
+}
+
+heed_interrupts() {
+  trap 'interrupted 130' INT
+  trap 'interrupted 143' TERM
+  trap 'interrupted 129' HUP
+}
+
+# --- results ----------------------------------------------------------------------------
+
+results() {
+  local url="$RESULTS_ROOT/$DASHBOARD/"
+  [[ $url == s3://* ]] ||
+    fail "--results reads s3:// alone, not $url; copy its *metrics-all.jsonl files to a folder for" \
+      "olmix-evalscript collect $GROUP_ID --results FOLDER"
+  has aws || fail "aws is not here; install it to load results from $url"
+  mkdir -p "$RESULTS_FOLDER" || fail "cannot make the folder $RESULTS_FOLDER; copy this script elsewhere"
+
+  heed_interrupts
+  say "Loading results from $url"
+  start load_results "$url"
+  finish || fail "Not all results could be loaded from $url; run this again to load the rest"
+  show_results
+}
+
+# Make the folder what the dashboard is. Without --exact-timestamps, aws keeps a file that was
+# replaced by one of the same size. It writes to a file of another name first, and renames that.
+load_results() { # URL
+  aws s3 sync "$1" "$RESULTS_FOLDER" --exclude '*' --include '*metrics-all.jsonl' \
+    --exact-timestamps --delete --no-progress --cli-connect-timeout 20 |
+    awk '/^download: / { new++ } END { print new + 0 " new or changed files" }'
+}
+
+show_results() {
+  local counts count complete numbers total=$((${#TASKS[@]} + ${#HF_TASKS[@]}))
+  counts=$(results_of_variants | count_results)
+  complete=$(grep -c "^$total " <<<"$counts")
+  say "$complete of ${#NUMBERS[@]} variants have results of all tasks ($total)${STEP:+ at step $STEP}"
+  awk '{ print $1 }' <<<"$counts" | grep -vx "$total" | sort -rnu | while IFS= read -r count; do
+    numbers=$(awk -v count="$count" '$1 == count { print $2 }' <<<"$counts")
+    warn "Results of $count of $total tasks: variant $(ranges "$numbers")"
+  done
+  printf 'olmix-evalscript collect %q --results %q\n' "$GROUP_ID" "$RESULTS_FOLDER"
+  [ "$complete" -eq ${#NUMBERS[@]} ]
+}
+
+# All tasks; then each variant, its steps, and the lines of their files.
+results_of_variants() {
+  local i run folder step
+  printf "task$TAB%s\n" ${TASKS[@]+"${TASKS[@]}"} ${HF_TASKS[@]+"${HF_TASKS[@]}"}
+  for i in "${!NUMBERS[@]}"; do
+    printf "variant$TAB%s\n" "${NUMBERS[i]}"
+    run="$RESULTS_FOLDER/${DIRECTORIES[i]##*/}"
+    for folder in "$run"_step*; do
+      step="${folder#"$run"_step}"
+      step="${step%-hf}"
+      [[ $step =~ ^[1-9][0-9]*$ && ${STEP:-$step} == "$step" ]] || continue
+      printf "step$TAB%s\n" "$step"
+      print_results "$folder"
+    done
+  done
+}
+
+print_results() { # folder
+  local file
+  for file in "$1"/*; do
+    if [ -d "$file" ]; then
+      print_results "$file"
+    elif [[ $file == *metrics-all.jsonl ]]; then
+      cat "$file"
+      echo # a file may end without
+    fi
+  done
+}
+
+# Of each variant, how many of the tasks the step with the most has results of, and its number.
+# A task is named by its alias, or else by task_name; a line where that is not plain, or that is
+# cut off, counts for nothing. Aggregates of several tasks are none.
+count_results() {
+  LC_ALL=C awk -F "$TAB" '
+    function text(key,    rest, found, value) {
+      rest = $0
+      while (match(rest, "[{,][ \t]*\"" key "\"[ \t]*:[ \t]*")) {
+        rest = substr(rest, RSTART + RLENGTH)
+        if (rest ~ /^null/) continue
+        value = match(rest, /^"[^"\\]*"/) ? substr(rest, 2, RLENGTH - 2) : "?"
+        if (found != "" && found != value) return "?"
+        found = value
+      }
+      return found
+    }
+    function is_whole(    rest) {
+      rest = $0
+      gsub(/\\./, "", rest)
+      gsub(/"[^"]*"/, "", rest)
+      return rest ~ /^[{].*[}][ \t\r]*$/ && gsub(/[{]/, "", rest) == gsub(/[}]/, "", rest)
+    }
+    function put() { if (number != "") print most + 0, number }
+    $1 == "task" { wanted[$2]; next }
+    $1 == "variant" { put(); number = $2; most = 0; next }
+    $1 == "step" { step = $2; next }
+    !is_whole() || /"num_tasks"[ \t]*:[ \t]*[1-9]/ { next }
+    {
+      task = text("alias")
+      if (task == "") task = text("task_name")
+      if (!(task in wanted) || seen[number, step, task]++) next
+      if (++count[number, step] > most) most = count[number, step]
+    }
+    END { put() }'
 }
 
 #@begin variants
@@ -931,15 +1186,17 @@ main() {
   parse_options "$@"
   heed_extra_args
   choose
+  [ -z "$RESULTS" ] || {
+    results
+    exit
+  }
   [ -n "$LIST" ] || has olmo-cookbook-eval ||
     fail "olmo-cookbook-eval is not here; run this in the olmo-cookbook environment"
   need_storage
 
   WORK=$(mktemp -d) || fail "cannot make a temporary folder; set TMPDIR"
   trap clean_up EXIT
-  trap 'interrupted 130' INT
-  trap 'interrupted 143' TERM
-  trap 'interrupted 129' HUP
+  heed_interrupts
   if [ -z "$LIST" ]; then
     trap '' PIPE # who reads the output may leave
     lock
@@ -948,7 +1205,7 @@ main() {
   if [ -n "$LIST" ]; then
     show_table
     show_findings
-    [ "$(ready_steps | grep -c .)" -eq ${#NUMBERS[@]} ]
+    [ "$READY" -eq ${#NUMBERS[@]} ]
     return
   fi
   show_findings

@@ -1,0 +1,168 @@
+"""``collect``: the files that ``olmix fit`` reads."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from olmix_evalscript.app import command
+from olmix_evalscript.console import Console
+from olmix_evalscript.options import (
+    DEFAULT_OUTPUT_DIR,
+    FindingOptions,
+    FitOptions,
+    GeneralOptions,
+    SafetyOptions,
+    TaskOptions,
+)
+
+if TYPE_CHECKING:
+    from olmix_evalscript.fit import Collected
+    from olmix_evalscript.results import Results
+    from olmix_evalscript.swarm import Swarm
+    from olmix_evalscript.tasks import Metric
+
+
+@command(
+    "GROUP_ID [OPTIONS]",
+    examples=(
+        "olmix-evalscript collect 58362402",
+        "olmix-evalscript collect 58362402 --results results/ --priors priors.yaml",
+        "olmix-evalscript collect 58362402 --results results.json --config fit.yaml --step 22100",
+    ),
+)
+def collect(
+    context: typer.Context,
+    tasks: TaskOptions,
+    finding: FindingOptions,
+    fit: FitOptions,
+    safety: SafetyOptions,
+    general: GeneralOptions,
+) -> None:
+    """Write ratios.csv, metrics.csv and fit.yaml for olmix fit, and print their paths.
+
+    Without --results only ratios.csv is written, without --priors all but fit.yaml.
+    """
+    from olmix_evalscript.commands.common import find_swarm
+    from olmix_evalscript.config import load_priors
+    from olmix_evalscript.errors import FitError
+    from olmix_evalscript.files import write_all
+    from olmix_evalscript.fit import fit_yaml, listed, mixtures, unused_priors
+
+    console = general.console(context)
+    source = finding.source()
+    group_id = finding.group
+    metrics, exact = _metrics(tasks, console)
+    priors = load_priors(Path(fit.priors)) if fit.priors else None
+    folder = Path(fit.output or f"output/fit/olmix-{group_id}")
+    script = Path(DEFAULT_OUTPUT_DIR, f"olmix-{group_id}.sh")
+
+    swarm = find_swarm(group_id, source, safety, console)
+    mixed = mixtures(swarm)
+    for note in mixed.notes:
+        console.warn(note)
+    if mixed.notes and safety.strict:
+        raise FitError(f"{group_id}: stopped because of the warnings above (--strict)")
+    if fit.results is None:
+        texts = {"ratios.csv": mixed.csv(swarm.variants)}
+        then = f"metrics.csv needs --results, such as those of `{_line('bash', script)} --results`"
+    else:
+        collected = _collected(swarm, Path(fit.results), metrics, fit.step, exact, console)
+        _report(collected, script, safety.allow_partial, console)
+        texts = {"ratios.csv": mixed.csv(collected.complete), "metrics.csv": collected.csv()}
+        then = (
+            "fit.yaml needs --priors, such as `olmix priors compute --config GENERATION.yaml "
+            "--output priors.yaml` writes"
+        )
+        if priors is not None:
+            unused = unused_priors(mixed.domains, priors)
+            if unused:
+                console.note(f"Left out of the priors, since no variant has it: {listed(unused)}")
+            texts["fit.yaml"] = fit_yaml(
+                folder.absolute(), mixed.domains, collected.metrics, priors
+            )
+            then = _line(
+                "olmix", "fit", "--config", folder / "fit.yaml", "--output-dir", folder / "fit"
+            )
+    write_all({folder / name: text for name, text in texts.items()}, 0o644)
+    console.data("".join(f"{folder / name}\n" for name in texts))
+    console.note(f"Next: {then}")
+
+
+def _metrics(options: TaskOptions, console: Console) -> tuple[Sequence[Metric], bool]:
+    """The metrics, and whether just these are wanted: those that a fit names, unless there are
+    options for tasks."""
+    from olmix_evalscript.commands.common import choose_tasks, load_config
+    from olmix_evalscript.tasks import metric
+
+    config = load_config(options, console)
+    chosen = choose_tasks(options, config, console)
+    if config.metrics and not options.task and not options.task_set:
+        return config.metrics, True
+    return [metric(task) for task in chosen], False
+
+
+def _collected(
+    swarm: Swarm,
+    path: Path,
+    metrics: Sequence[Metric],
+    step: str | None,
+    exact: bool,
+    console: Console,
+) -> Collected:
+    from olmix_evalscript.fit import check_metrics, collect
+    from olmix_evalscript.results import load
+
+    check_metrics(metrics)
+    run_names = [variant.run_name for variant in swarm.variants]
+    with console.report() as report:
+        report.status(f"Reading {path}")
+        results = load(path, run_names, [metric.task for metric in metrics])
+    _report_others(results, console)
+    return collect(swarm, results, metrics, step=int(step) if step else None, exact=exact)
+
+
+def _report_others(results: Results, console: Console) -> None:
+    if results.others:
+        count = len(results.others)
+        console.note(
+            f"Ignored {count} other model{'s' * (count != 1)} of these runs, such as "
+            f"{results.others[0]}"
+        )
+
+
+def _report(collected: Collected, script: Path, allow_partial: bool, console: Console) -> None:
+    """Say what is complete and what is not.
+
+    Raises:
+        FitError: If something is not and that was not allowed, or nothing is.
+    """
+    from olmix_evalscript.errors import FitError
+    from olmix_evalscript.fit import numbers_to_evaluate, shortfall
+
+    complete, lacking = len(collected.complete), len(collected.lacking)
+    total, step = complete + lacking, collected.step
+    if collected.without_bpb:
+        console.note(f"Left out, without bits per byte: {', '.join(collected.without_bpb)}")
+    console.note(
+        f"{complete} of {total} variants have all {len(collected.metrics)} metrics at step {step}"
+    )
+    for line in shortfall(collected):
+        console.warn(line)
+    numbers = numbers_to_evaluate(collected)
+    if numbers:
+        line = _line("bash", script, "--only", numbers, "--step", step, "--again")
+        console.note(f"To evaluate just these: {line}")
+    if not complete or (lacking and not allow_partial):
+        raise FitError(
+            f"nothing was written: {lacking} of {total} variants lack results"
+            + (". Use --allow-partial to write the others." if complete else "")
+        )
+
+
+def _line(*words: object) -> str:
+    return shlex.join(str(word) for word in words)

@@ -1,0 +1,102 @@
+"""What several commands do: find a swarm, choose tasks, write a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from olmix_evalscript import config as configs
+from olmix_evalscript import tasks as known
+from olmix_evalscript.config import EvalConfig
+from olmix_evalscript.console import Console
+from olmix_evalscript.errors import SwarmError
+from olmix_evalscript.options import SafetyOptions, TaskOptions
+from olmix_evalscript.source import Finding
+from olmix_evalscript.swarm import Swarm
+
+
+def find_swarm(group_id: str, source: Finding, safety: SafetyOptions, console: Console) -> Swarm:
+    """Find a swarm, and report what was found and what is doubtful.
+
+    Raises:
+        EvalScriptError: If there is no such swarm, or none that the safety options let through.
+    """
+    report_workspaces(source, console)
+    swarm = source.swarm(group_id, console.report, safety.checkpoint_root, safety.status)
+    report_swarm(swarm, console)
+    if swarm.unreadable and not safety.allow_partial:
+        raise SwarmError(
+            f"{len(swarm.unreadable)} experiments that may belong to {group_id} cannot be "
+            "read, so a script would lack them. Use --allow-partial to go without."
+        )
+    if swarm.doubts and safety.strict:
+        raise SwarmError(f"{group_id}: stopped because of the warnings above (--strict)")
+    return swarm
+
+
+def report_workspaces(source: Finding, console: Console) -> None:
+    """Say where is looked, if no option did."""
+    if source.assumed:
+        console.note(f"Looking only in {', '.join(source.workspaces)} ({source.assumed})")
+
+
+def report_swarm(swarm: Swarm, console: Console) -> None:
+    """Say how many variants there are, what was ignored, and what is doubtful."""
+    left_out = swarm.left_out
+    kinds = (
+        (left_out.other_jobs, "job that is not a training run", "jobs that are not training runs"),
+        (left_out.other_groups, "run of another group", "runs of other groups"),
+        (left_out.sessions, "session", "sessions"),
+        (left_out.other_status, "variant of another status", "variants of another status"),
+    )
+    ignored = ", ".join(
+        f"{n} {singular if n == 1 else plural}" for n, singular, plural in kinds if n
+    )
+    count = len(swarm.variants)
+    console.note(
+        f"{swarm.group_id}: {count} variant{'s' * (count != 1)} of {swarm.name or 'no swarm'}"
+        + (f"; ignored {ignored}" if ignored else "")
+    )
+    active = sum(v.status not in ("", "succeeded", "failed", "canceled") for v in swarm.variants)
+    if active:
+        console.note(f"{swarm.group_id}: {active} of them have not finished")
+    for text in (*swarm.unreadable, *swarm.doubts):
+        console.warn(text)
+
+
+def load_config(options: TaskOptions, console: Console) -> EvalConfig:
+    """The settings of the file given with --config; none without one.
+
+    Raises:
+        InvalidInputError: If the file cannot be used.
+    """
+    if options.config is None:
+        return EvalConfig()
+    config = configs.load(Path(options.config))
+    if config.has_inloop_tasks and not config.tasks:
+        console.note(f"{options.config}: its inloop eval block is about training, and no task list")
+    return config
+
+
+def choose_tasks(options: TaskOptions, config: EvalConfig, console: Console) -> tuple[str, ...]:
+    """Options before the config file, the config file before the default set.
+
+    Raises:
+        InvalidInputError: If there is no such task set, or a name cannot be a task's.
+    """
+    chosen = (
+        *(known.task_set(options.task_set) if options.task_set else ()),
+        *(options.task or ()),
+    )
+    if not chosen:
+        chosen = config.tasks or known.task_set(known.DEFAULT_TASK_SET)
+    chosen = known.check_tasks(chosen)
+    others = []
+    for task in chosen:
+        similar = ", ".join(known.similar_tasks(task))
+        if similar:
+            console.warn(f"{task} is not in a known task set: did you mean {similar}?")
+        elif task not in known.known_tasks():
+            others.append(task)
+    if others:
+        console.warn(f"not in a known task set, passed on as they are: {', '.join(others)}")
+    return chosen

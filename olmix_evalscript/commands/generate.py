@@ -1,0 +1,148 @@
+"""``generate``: the script that evaluates a swarm."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from olmix_evalscript.app import EXIT_DIFFERS, EXIT_FAILED, command
+from olmix_evalscript.console import Console
+from olmix_evalscript.errors import EvalScriptError
+from olmix_evalscript.options import (
+    EvaluationOptions,
+    FindingOptions,
+    GeneralOptions,
+    SafetyOptions,
+    ScriptOptions,
+)
+
+if TYPE_CHECKING:
+    from olmix_evalscript.script import Evaluation
+
+
+@command(
+    "GROUP_ID... [OPTIONS] [-- ARGUMENTS]",
+    examples=(
+        "olmix-evalscript generate 58362402",
+        "olmix-evalscript generate 58362402 -o - | less",
+        "olmix-evalscript generate 58362402 --task-set offline-bpb --status succeeded",
+        "olmix-evalscript generate 58362402 -- --priority high --use-gantry",
+        "olmix-evalscript generate 8f3a9c2b --scan -w ai2/oe-data --since 30d",
+    ),
+)
+def generate(
+    context: typer.Context,
+    evaluation: EvaluationOptions,
+    finding: FindingOptions,
+    output: ScriptOptions,
+    safety: SafetyOptions,
+    general: GeneralOptions,
+) -> None:
+    """Write the script that evaluates a swarm, and print its path.
+
+    ARGUMENTS after -- are passed on to olmo-cookbook-eval.
+    """
+    from olmix_evalscript.commands.common import find_swarm
+    from olmix_evalscript.library import script_path, today
+    from olmix_evalscript.script import render
+    from olmix_evalscript.scriptfile import write_script
+
+    console = general.console(context)
+    source = finding.source()
+    groups = finding.groups
+    if len(groups) > 1 and (output.output or finding.snapshot):
+        hint = "--output" if output.output else "--snapshot"
+        raise typer.BadParameter("cannot be combined with several group IDs", param_hint=hint)
+    if output.check and output.output == "-":
+        raise typer.BadParameter("cannot be combined with --output -", param_hint="--check")
+    settings = _settings(evaluation, context.obj.extra_arguments, console)
+
+    written: list[Path] = []
+
+    def make(group_id: str) -> int:
+        swarm = find_swarm(group_id, source, safety, console)
+        dashboard = settings.dashboard or f"olmix-{group_id}"
+        text = render(swarm, replace(settings, dashboard=dashboard), today())
+        if output.output == "-":
+            console.data(text)
+            return 0
+        path = Path(output.output or script_path(Path(output.output_dir), group_id))
+        if output.check:
+            return _compare(path, text, console)
+        write_script(path, text, force=output.force)
+        console.data(f"{path}\n")
+        written.append(path)
+        return 0
+
+    status = make(groups[0]) if len(groups) == 1 else _make_all(groups, make, console)
+    if written:
+        script = shlex.quote(str(written[0])) if len(written) == 1 else "SCRIPT"
+        console.hint(
+            "Next, in the environment of olmo-cookbook:",
+            f"  bash {script} --list   to see each variant's latest checkpoint",
+            f"  bash {script}          to submit the evaluations",
+        )
+    raise typer.Exit(status)
+
+
+def _settings(
+    options: EvaluationOptions, extra_arguments: tuple[str, ...], console: Console
+) -> Evaluation:
+    """Options before the config file, the config file before the defaults; the dashboard is
+    empty where none was named."""
+    from olmix_evalscript.clusters import KNOWN_CLUSTERS, similar_clusters
+    from olmix_evalscript.commands.common import choose_tasks, load_config
+    from olmix_evalscript.script import Evaluation, check_evaluation
+
+    config = load_config(options, console)
+    settings = check_evaluation(
+        Evaluation(
+            tasks=choose_tasks(options, config, console),
+            dashboard=options.dashboard or "",
+            cluster=options.eval_cluster or config.cluster or Evaluation.cluster,
+            model_backend=options.model_backend or config.model_backend or Evaluation.model_backend,
+            extra_arguments=extra_arguments,
+        )
+    )
+    if settings.cluster not in KNOWN_CLUSTERS:
+        similar = ", ".join(similar_clusters(settings.cluster))
+        hint = f"did you mean {similar}?" if similar else "it is passed on as it is"
+        console.warn(f"{settings.cluster} is not a cluster that olmo-cookbook knows: {hint}")
+    return settings
+
+
+def _make_all(groups: Sequence[str], make: Callable[[str], int], console: Console) -> int:
+    """Make the script of one group after another, and go on after a failure."""
+    statuses = []
+    with console.bar(len(groups)) as bar:
+        for group_id in groups:
+            try:
+                statuses.append(make(group_id))
+            except EvalScriptError as error:
+                console.error(error)
+                statuses.append(EXIT_FAILED)
+            bar.step()
+    failed = [id for id, status in zip(groups, statuses, strict=True) if status == EXIT_FAILED]
+    console.note(
+        f"{len(groups) - len(failed)} of {len(groups)} groups done"
+        + (f"; failed: {', '.join(failed)}" if failed else "")
+    )
+    return EXIT_FAILED if failed else max(statuses)
+
+
+def _compare(path: Path, text: str, console: Console) -> int:
+    from olmix_evalscript.scriptfile import difference
+
+    lines = difference(path, text)
+    if lines is None:
+        console.warn(f"{path} does not exist; write it with generate, without --check")
+        return EXIT_DIFFERS
+    console.data("".join(f"{line}\n" for line in lines))
+    if not lines:
+        console.note(f"{path} is up to date")
+    return EXIT_DIFFERS if lines else 0

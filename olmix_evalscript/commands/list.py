@@ -1,0 +1,78 @@
+"""``list``: the swarms on Beaker."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from olmix_evalscript.app import command
+from olmix_evalscript.options import GeneralOptions, ListOptions, SearchOptions
+
+
+@command(
+    "[OPTIONS]",
+    name="list",
+    examples=(
+        "olmix-evalscript list",
+        "olmix-evalscript list -w ai2/oe-data --since 26w --timeout 600",
+    ),
+)
+def list_swarms(
+    context: typer.Context, search: SearchOptions, output: ListOptions, general: GeneralOptions
+) -> None:
+    """List the swarms on Beaker, newest first.
+
+    By default, yours of the last 30 days; with --workspace, everybody's.
+    """
+    from olmix_evalscript import beaker
+    from olmix_evalscript.commands.common import report_workspaces
+    from olmix_evalscript.library import script_path
+    from olmix_evalscript.overview import in_words, summary_data
+    from olmix_evalscript.swarm import all_swarms
+
+    console = general.console(context)
+    finding = replace(search, since=search.since or "30d").source()
+    mine = finding.author is None and not search.workspace
+    report_workspaces(finding, console)
+    with console.report() as report:
+        swarms = all_swarms(beaker.scan(replace(finding.search(), mine=mine), report))
+    folder = Path(output.output_dir)
+    data = [
+        summary_data(swarm, _if_exists(script_path(folder, swarm.group_id))) for swarm in swarms
+    ]
+    if output.json:
+        console.data(json.dumps(data, indent=2) + "\n")
+        return
+    if not data:
+        console.note("No swarm was found. Look further back with --since, or with --workspace.")
+        return
+    heads = (
+        *("group", "swarm", "trainer", "variants", "unreadable", "evaluations"),
+        *("user", "cluster", "created", "script"),
+    )
+    rows = [
+        (
+            item["group_id"],
+            item["name"],
+            ", ".join(item["trainers"]),
+            in_words(item["variants"]),
+            str(item["unreadable"] or ""),
+            in_words(item["evaluations"]),
+            ", ".join(item["users"]),
+            ", ".join(item["clusters"]),
+            item["created"][:10],
+            item["script"] or "",
+        )
+        for item in data
+    ]
+    console.table(heads, rows)
+
+
+def _if_exists(path: Path) -> str | None:
+    try:
+        return str(path) if path.exists() else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,45 @@
+"""``snapshot``: what Beaker says of a swarm, in a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from olmix_evalscript.app import command
+from olmix_evalscript.options import GeneralOptions, GroupOptions, SnapshotOptions
+
+
+@command(
+    "GROUP_ID [OPTIONS]",
+    examples=(
+        "olmix-evalscript snapshot 58362402 -o 58362402.yaml",
+        "olmix-evalscript generate 58362402 --snapshot 58362402.yaml",
+    ),
+)
+def snapshot(
+    context: typer.Context,
+    finding: GroupOptions,
+    output: SnapshotOptions,
+    general: GeneralOptions,
+) -> None:
+    """Save what Beaker says of a swarm, without environment variables or secrets."""
+    from olmix_evalscript.commands.common import report_swarm, report_workspaces
+    from olmix_evalscript.files import write_whole
+    from olmix_evalscript.snapshot import dump
+    from olmix_evalscript.swarm import build_swarm
+
+    console = general.console(context)
+    source, group_id = finding.source(), finding.group
+    report_workspaces(source, console)
+    experiments = source.experiments(group_id, console.report)
+    swarm = build_swarm(group_id, experiments)
+    source.check(swarm, len(experiments))
+    report_swarm(swarm, console)
+    text = dump(group_id, experiments)
+    if output.output == "-":
+        console.data(text)
+        return
+    path = Path(output.output or f"{group_id}.yaml")
+    write_whole(path, text, 0o644)
+    console.data(f"{path}\n")

@@ -1,0 +1,25 @@
+"""``tasks``: the task sets."""
+
+from __future__ import annotations
+
+import typer
+
+from olmix_evalscript.app import Session, command
+from olmix_evalscript.options import TaskSetName
+
+
+@command(
+    "[SET]",
+    examples=("olmix-evalscript tasks", "olmix-evalscript tasks offline-bpb"),
+)
+def tasks(context: typer.Context, name: TaskSetName = None) -> None:
+    """List the task sets, or the names of one set."""
+    from olmix_evalscript.tasks import task_set, task_sets
+
+    session: Session = context.obj
+    if name is not None:
+        session.console.data("".join(f"{task}\n" for task in task_set(name)))
+        return
+    for set_name, families in task_sets().items():
+        counts = ", ".join(f"{family} {len(names)}" for family, names in families.items())
+        session.console.data(f"{set_name}: {len(task_set(set_name))} tasks ({counts})\n")

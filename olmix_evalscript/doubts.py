@@ -1,0 +1,110 @@
+"""Variants in, what a reader of their script should look into out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from olmix_evalscript.command import TrainerRun
+from olmix_evalscript.errors import TrainerCommandError
+from olmix_evalscript.names import ranges, shown
+
+if TYPE_CHECKING:
+    from olmix_evalscript.swarm import Variant
+
+SHOWN = 5  # different values of one setting
+
+
+def _length(run: TrainerRun) -> str | None:
+    """Such as ``0.5xC``, as multiples of Chinchilla's length are written, or a number of tokens."""
+    return f"{run.chinchilla_multiple}xC" if run.chinchilla_multiple else run.max_tokens
+
+
+#: What all variants of a swarm share; one that differs poisons the fit as a wrong checkpoint does.
+SETTINGS: dict[str, Callable[[TrainerRun], str | None]] = {
+    "model": lambda run: run.model,
+    "length": _length,
+    "sequence length": lambda run: run.sequence_length,
+    "tokenizer": lambda run: run.tokenizer,
+    "dtype": lambda run: run.dtype,
+    "train type": lambda run: run.train_type,
+    "global batch size": lambda run: run.global_batch_size,
+    "start checkpoint": lambda run: run.start_checkpoint,
+}
+
+
+def _mixture(run: TrainerRun) -> object:
+    try:
+        return tuple((source.name, source.ratio, source.repetition) for source in run.sources)
+    except TrainerCommandError:
+        return run.source_literals
+
+
+def differences(runs: Sequence[TrainerRun]) -> list[str]:
+    """What launches of one run do not have in common, though they write to one directory."""
+    compared: dict[str, Callable[[TrainerRun], object]] = {
+        **SETTINGS,
+        "seed": lambda run: run.seed,
+        "mixture": _mixture,
+    }
+    return [what for what, of in compared.items() if len({of(run) for run in runs}) > 1]
+
+
+def doubts_about(found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]:
+    """Each doubt in one line.
+
+    Args:
+        found: All variants of the swarm, in order.
+        kept: Those of the status that is wanted.
+    """
+    doubts: list[str] = []
+    missing = set(range(max((v.number for v in found), default=-1))) - {v.number for v in found}
+    if missing:
+        doubts.append(f"no experiment was found for variant {ranges(missing)}")
+    twice = [number for number, n in Counter(v.number for v in kept).items() if n > 1]
+    if twice:
+        doubts.append(f"more than one run has the number {ranges(twice)}")
+    saved = [variant for variant in kept if not variant.is_lost]
+    named = [variant for variant in kept if variant.swarm_name]
+    doubts += _more_than_one("trainer", kept, lambda v: v.run.trainer)
+    doubts += _more_than_one("user", kept, lambda v: v.run.user)
+    doubts += _more_than_one("cluster", kept, lambda v: v.run.cluster)
+    doubts += _more_than_one("checkpoint root", saved, lambda v: v.checkpoint_root)
+    doubts += _more_than_one("swarm name", named, lambda v: v.swarm_name)
+    for what, of in SETTINGS.items():
+        doubts += _more_than_one(what, kept, lambda v, of=of: of(v.run))  # type: ignore[misc]
+    if _mostly_one([variant.run.seed for variant in kept]):
+        doubts += _more_than_one("seed", kept, lambda v: v.run.seed)
+    for status in ("failed", "canceled"):
+        numbers = [v.number for v in kept if v.status == status]
+        if numbers:
+            doubts.append(f"{status}: variant {ranges(numbers)}")
+    by_note: dict[str, list[int]] = defaultdict(list)
+    for variant in kept:
+        for note in variant.notes:
+            by_note[note].append(variant.number)
+    doubts += [f"variant {ranges(numbers)}: {note}" for note, numbers in by_note.items()]
+    return doubts
+
+
+def _mostly_one(values: Sequence[object]) -> bool:
+    (_, most), *_ = Counter(values).most_common(1) or [(None, 0)]
+    return 2 * most > len(values)
+
+
+def _more_than_one(
+    what: str, variants: Sequence[Variant], of: Callable[[Variant], str | None]
+) -> list[str]:
+    """The doubt that variants differ in something; names all but those with the usual value."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for variant in variants:
+        value = of(variant)
+        numbers["none" if value is None else shown(value)].append(variant.number)
+    if len(numbers) < 2:
+        return []
+    (usual, most), *others = sorted(numbers.items(), key=lambda item: (-len(item[1]), item[1]))
+    each = [f"{usual} ({len(most)})"]
+    each += [f"{value} ({len(n)}: variant {ranges(n)})" for value, n in others[: SHOWN - 1]]
+    more = f" and {len(others) - SHOWN + 1} more" if len(others) >= SHOWN else ""
+    return [f"more than one {what}: {', '.join(each)}{more}"]

@@ -1,0 +1,289 @@
+"""A swarm and its evaluation results in, the files that ``olmix fit`` reads out, and what is
+missing."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from olmix_evalscript.config import Priors
+from olmix_evalscript.errors import FitError, TrainerCommandError
+from olmix_evalscript.names import ranges, shown
+from olmix_evalscript.results import Results
+from olmix_evalscript.swarm import Swarm, Variant
+from olmix_evalscript.tasks import Metric, bpb_name
+
+#: Columns that ``load_from_csv`` (olmix/fit/loaders.py) does not take for data.
+NOT_DATA = ("run", "run_id", "name", "index")
+#: ``proposer.kl_reg``, the pull towards the priors; its proposer fails without one. This value is
+#: that of the example in olmix's docs/cli/fit.md.
+KL_REG = 0.1
+#: How far from 1 it lets a row of ratios sum.
+TOLERANCE = 0.01
+
+
+# --- mixtures -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mixtures:
+    """What the variants of a swarm were trained on."""
+
+    domains: tuple[str, ...]  # sorted
+    ratios: Mapping[str, Mapping[str, float]]  # run name to domain to its share, 0 to 1
+    notes: tuple[str, ...] = ()  # what is odd about them
+
+    def csv(self, variants: Iterable[Variant]) -> str:
+        """``ratios.csv``: a row for each of these variants; 0 where it has not a domain."""
+        return _csv(
+            self.domains,
+            (
+                (v, [self.ratios[v.run_name].get(name, 0.0) for name in self.domains])
+                for v in variants
+            ),
+        )
+
+
+def mixtures(swarm: Swarm) -> Mixtures:
+    """The mixture of each variant, from its command.
+
+    Raises:
+        FitError: If a source cannot be read, the ratios of a variant do not sum to 1, or olmix
+            would not take a domain's column for data.
+    """
+    ratios: dict[str, dict[str, float]] = {}
+    notes = []
+    for variant in swarm.variants:
+        parts: dict[str, list[float]] = defaultdict(list)
+        try:
+            for source in variant.run.sources:
+                parts[source.name].append(source.ratio)
+        except TrainerCommandError as error:
+            raise FitError(f"variant {variant.number} ({variant.run_name}): {error}") from None
+        mixture = {name: math.fsum(shares) for name, shares in parts.items()}
+        total = math.fsum(mixture.values())
+        if abs(total - 1) > TOLERANCE:
+            raise FitError(
+                f"the ratios of variant {variant.number} ({variant.run_name}) sum to {total:g}, "
+                f"not to 1 within {TOLERANCE}, so olmix refuses them"
+            )
+        twice = [shown(name) for name, shares in parts.items() if len(shares) > 1]
+        if twice:
+            notes.append(f"variant {variant.number}: several sources of {', '.join(twice)}, summed")
+        ratios[variant.run_name] = mixture
+    domains = sorted({name for mixture in ratios.values() for name in mixture})
+    _check_columns("domain", domains)
+    return Mixtures(tuple(domains), ratios, tuple(notes))
+
+
+# --- metrics ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What the results have of a swarm."""
+
+    step: int  # of all variants
+    metrics: tuple[Metric, ...]  # those with BPB, in the order asked for
+    without_bpb: tuple[str, ...]  # tasks left out
+    complete: tuple[Variant, ...]  # those with every metric at that step
+    lacking: tuple[tuple[Variant, str], ...]  # the others, and what each lacks
+    bpb: Mapping[str, Mapping[str, float | None]]  # run name to task to its BPB at that step
+
+    def csv(self) -> str:
+        """``metrics.csv``: a row for each complete variant."""
+        return _csv(
+            [metric.column for metric in self.metrics],
+            ((v, [self.bpb[v.run_name][m.task] for m in self.metrics]) for v in self.complete),
+        )
+
+
+def check_metrics(metrics: Sequence[Metric]) -> None:
+    """Refuse metrics that olmix could not tell apart.
+
+    Raises:
+        FitError: If two share a column, or olmix would not take one's column for data.
+    """
+    by_column: dict[str, Metric] = {}
+    for metric in metrics:
+        other = by_column.setdefault(metric.column, metric)
+        if other is not metric:
+            raise FitError(
+                f"the tasks {other.task} and {metric.task} share the column {metric.column} of "
+                "metrics.csv; collect one of them"
+            )
+    _check_columns("task", by_column)
+
+
+def collect(
+    swarm: Swarm,
+    results: Results,
+    metrics: Sequence[Metric],
+    *,
+    step: int | None = None,
+    exact: bool = False,
+) -> Collected:
+    """Find which variants have every metric at one step.
+
+    Args:
+        swarm: The swarm.
+        results: What was found of its runs and the tasks.
+        metrics: What is wanted, in the order of the columns.
+        step: The step; by default the one that more than half of the variants have results at.
+        exact: Refuse to leave out a metric.
+
+    Raises:
+        FitError: If no step is that of most variants, or no metric is left.
+    """
+    check_metrics(metrics)
+    if step is None:
+        step = _common_step(swarm, results)
+    bpb = {v.run_name: results.bpb.get(v.run_name, {}).get(step, {}) for v in swarm.variants}
+    left = [metric for metric in metrics if _may_have_bpb(metric.task, bpb.values())]
+    without = tuple(metric.task for metric in metrics if metric not in left)
+    if not left or (exact and without):
+        raise FitError(f"the results have no bits per byte of {', '.join(without)}")
+    complete, lacking = [], []
+    for variant in swarm.variants:
+        missing = [m for m in left if bpb[variant.run_name].get(m.task) is None]
+        if missing:
+            lacking.append((variant, _lack(missing, left, step, results.steps(variant.run_name))))
+        else:
+            complete.append(variant)
+    return Collected(step, tuple(left), without, tuple(complete), tuple(lacking), bpb)
+
+
+def _common_step(swarm: Swarm, results: Results) -> int:
+    counts = Counter(step for v in swarm.variants for step in results.steps(v.run_name))
+    common = [step for step, count in counts.items() if 2 * count > len(swarm.variants)]
+    if len(common) == 1:
+        return common[0]
+    if not counts:
+        raise FitError(f"there are no bits per byte of the variants of {swarm.group_id}")
+    found = ", ".join(
+        f"{step} ({count} of {len(swarm.variants)} variants)"
+        for step, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
+    )
+    problem = "more than one step is" if common else "no step is"
+    raise FitError(
+        f"{problem} that of more than half of the variants; there are results at step {found}. "
+        "Choose one with --step."
+    )
+
+
+def _may_have_bpb(task: str, found: Iterable[Mapping[str, float | None]]) -> bool:
+    """Whether any variant has a task's BPB, or the task was not evaluated at all yet."""
+    if bpb_name(task) is None:
+        return False
+    values = [bpb[task] for bpb in found if task in bpb]
+    return not values or any(value is not None for value in values)
+
+
+def _lack(missing: Sequence[Metric], all_: Sequence[Metric], step: int, steps: list[int]) -> str:
+    if not steps:
+        return "no results"
+    if step not in steps:
+        return f"no results at step {step}, only at {', '.join(map(str, steps))}"
+    sizes = Counter(metric.family for metric in all_)
+    lack = Counter(metric.family for metric in missing)
+    each = (f"{family} ({count} of {sizes[family]})" for family, count in lack.items())
+    return f"lacks {', '.join(each)}"
+
+
+def shortfall(collected: Collected) -> list[str]:
+    """What the variants lack, a line for each kind of lack."""
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for variant, lack in collected.lacking:
+        numbers[lack].append(variant.number)
+    return [f"variant {ranges(found)}: {lack}" for lack, found in numbers.items()]
+
+
+def numbers_to_evaluate(collected: Collected) -> str:
+    """The variants that lack results and have a checkpoint, as the script's ``--only`` takes
+    them."""
+    lacking = (v.number for v, _ in collected.lacking if not v.is_lost)
+    return ranges(lacking).replace(" ", "")
+
+
+# --- fit.yaml -----------------------------------------------------------------------------
+
+
+def fit_yaml(
+    folder: Path, domains: Sequence[str], metrics: Sequence[Metric], priors: Priors
+) -> str:
+    """``fit.yaml``, as ``FitConfig`` (olmix/fit/config.py) loads it and ``olmix fit`` takes it.
+
+    Args:
+        folder: Where ratios.csv and metrics.csv are; absolute, since olmix takes their paths as
+            seen from where it is started.
+        domains: Those of the swarm.
+        metrics: Those of metrics.csv.
+        priors: Cut down to the domains, as olmix demands; not scaled.
+
+    Raises:
+        FitError: If the priors lack a domain.
+    """
+    sizes, counts = priors.relative_sizes, priors.token_counts
+    lacks = (
+        ("the priors have no relative size of", set(domains) - set(sizes)),
+        ("the priors have no token count of", set(domains) - set(counts)),
+    )
+    if any(names for _, names in lacks):
+        unused = ("no variant has", set(unused_priors(domains, priors)))
+        raise FitError(
+            "; ".join(f"{what} {listed(names)}" for what, names in (*lacks, unused) if names)
+        )
+    families: dict[str, list[str]] = {}
+    for metric in metrics:
+        families.setdefault(metric.family, []).append(metric.column)
+    data = {
+        "swarm": {
+            "ratios": str(folder / "ratios.csv"),
+            "metrics": str(folder / "metrics.csv"),
+        },
+        "priors": {
+            "relative_sizes": {name: sizes[name] for name in domains},
+            "token_counts": {name: counts[name] for name in domains},
+        },
+        "eval": {"type": "offline", "tasks": families},
+        "proposer": {"kl_reg": KL_REG},
+    }
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def unused_priors(domains: Iterable[str], priors: Priors) -> list[str]:
+    """The domains of the priors that no variant has."""
+    return sorted({*priors.relative_sizes, *priors.token_counts} - set(domains))
+
+
+# --- both tables --------------------------------------------------------------------------
+
+
+def _check_columns(what: str, columns: Iterable[str]) -> None:
+    for name in columns:
+        if name in NOT_DATA or name.startswith("Unnamed") or not name.isprintable():
+            raise FitError(f"olmix cannot read a {what} called {shown(name)} from a CSV file")
+
+
+def _csv(columns: Sequence[str], rows: Iterable[tuple[Variant, Sequence[float | None]]]) -> str:
+    """A row for each variant; csv writes a float as repr, so that it reads back as the same."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", "name", "index", *columns])
+    for variant, values in rows:
+        writer.writerow([variant.run_name, variant.run_name, variant.number, *values])
+    return text.getvalue()
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message, at most ten of them."""
+    found = sorted(names)
+    more = f" and {len(found) - 10} more" if len(found) > 10 else ""
+    return ", ".join(shown(name) for name in found[:10]) + more

@@ -1,0 +1,430 @@
+"""A task's words in, the programs that they execute in the end out.
+
+Followed step by step, as the kernel and the shells would: an entry point runs its arguments,
+``env`` and ``torchrun`` run the program behind their options, ``bash -c`` runs a shell's text.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from olmix_evalscript.shelltext import SimpleCommand, simple_commands
+
+MAX_DEPTH = 20  # shells within shells
+#: Without this word in it, no text starts a trainer.
+NEEDED = "train"
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a chain of programs ends at."""
+
+    words: tuple[str, ...]  # a script or executable as a path, and its arguments
+    is_script: bool = False  # run by Python: what stands behind it is its own
+    doubt: str = ""  # why it cannot be told that it runs, and runs once, as it stands
+
+
+@dataclass(frozen=True)
+class _Wrapper:
+    """A program that runs the one behind its own options."""
+
+    values: frozenset[str] = frozenset()  # options with a value in the next word
+    folder: frozenset[str] = frozenset()  # those of them that change the folder
+    text: frozenset[str] = frozenset()  # those of them whose value is a shell's text
+    operands: int = 0  # words of its own behind the options
+    subcommand: str = ""  # the word that makes it run others
+    takes_script: bool = False  # a Python file, as torchrun does
+    module: frozenset[str] = frozenset()  # flags before a module
+    executable: frozenset[str] = frozenset()  # flags before any program
+
+
+def _wrapper(
+    values: str = "",
+    *,
+    folder: str = "",
+    text: str = "",
+    module: str = "",
+    executable: str = "",
+    operands: int = 0,
+    subcommand: str = "",
+    takes_script: bool = False,
+) -> _Wrapper:
+    return _Wrapper(
+        values=frozenset(f"{values} {folder} {text}".split()),
+        folder=frozenset(folder.split()),
+        text=frozenset(text.split()),
+        operands=operands,
+        subcommand=subcommand,
+        takes_script=takes_script,
+        module=frozenset(module.split()),
+        executable=frozenset(executable.split()),
+    )
+
+
+_TORCHRUN = _wrapper(
+    "--nnodes --nproc-per-node --rdzv-backend --rdzv-endpoint --rdzv-id --rdzv-conf --max-restarts "
+    "--monitor-interval --start-method --role --log-dir -r --redirects -t --tee "
+    "--local-ranks-filter --node-rank --master-addr --master-port --local-addr --logs-specs "
+    "--event-log-handler --numa-binding --duplicate-stdout-filters --duplicate-stderr-filters",
+    takes_script=True,
+    module="-m --module",
+    executable="--no-python",
+)
+_ACCELERATE = _wrapper(
+    "--config-file --num-processes --num-machines --machine-rank --main-process-ip "
+    "--main-process-port --mixed-precision --num-cpu-threads-per-process --gpu-ids --rdzv-backend",
+    takes_script=True,
+    module="-m --module",
+    executable="--no-python",
+)
+
+#: By their own manuals: env(1), timeout(1), nice(1), stdbuf(1), taskset(1), numactl(8), srun(1),
+#: mpirun(1), su(1), script(1), flock(1), sudo(8), and the help of those written in Python.
+_WRAPPERS: Mapping[str, _Wrapper] = {
+    "env": _wrapper("-u --unset", folder="-C --chdir", text="-S --split-string"),
+    "exec": _wrapper("-a"),
+    "command": _wrapper(),
+    "builtin": _wrapper(),
+    "nohup": _wrapper(),
+    "setsid": _wrapper(),
+    "time": _wrapper("-f --format -o --output"),
+    "timeout": _wrapper("-k --kill-after -s --signal", operands=1),
+    "nice": _wrapper("-n --adjustment"),
+    "ionice": _wrapper("-c --class -n --classdata"),
+    "stdbuf": _wrapper("-i --input -o --output -e --error"),
+    "taskset": _wrapper(operands=1),
+    "numactl": _wrapper("-N -m -C -i -p -l"),
+    "tini": _wrapper("-p -e"),
+    "dumb-init": _wrapper("-r --rewrite"),
+    "su": _wrapper(operands=1, text="-c --command"),
+    "script": _wrapper(text="-c --command"),
+    "flock": _wrapper("-w --timeout -E", operands=1, text="-c --command"),
+    "sudo": _wrapper("-u --user -g --group -h --host -p --prompt", folder="-D --chdir"),
+    "srun": _wrapper(
+        "-n --ntasks -N --nodes -p --partition -t --time -c --cpus-per-task -J --job-name -w "
+        "--nodelist -x --exclude -A --account -o --output -e --error -i --input -G --gpus --gres "
+        "--gpus-per-node --gpus-per-task --gpu-bind --cpu-bind --mem --mem-per-cpu -q --qos -C "
+        "--constraint -d --dependency -m --distribution --export --ntasks-per-node --mpi "
+        "--container-image --container-mounts -r --relative",
+        folder="-D --chdir --container-workdir",
+    ),
+    "mpirun": _wrapper(
+        "-n -np -c -H --host --hostfile -x --map-by --bind-to -N --mca", folder="-wdir"
+    ),
+    "torchrun": _TORCHRUN,
+    "deepspeed": _wrapper(
+        "-H --hostfile -i --include -e --exclude --num_nodes --num_gpus --master_port "
+        "--master_addr --launcher",
+        takes_script=True,
+        module="--module",
+        executable="--no_python",
+    ),
+    "uv": _wrapper(
+        "-p --python --with --with-editable --with-requirements --extra --group --no-group "
+        "--only-group --env-file --package --project --index --index-url --cache-dir --config-file",
+        folder="--directory",
+        subcommand="run",
+        takes_script=True,
+        module="-m --module",
+    ),
+    "conda": _wrapper("-n --name -p --prefix", folder="--cwd", subcommand="run"),
+    "poetry": _wrapper("-P --project", folder="-C --directory", subcommand="run"),
+    "pixi": _wrapper("-e --environment --manifest-path", subcommand="run"),
+    "accelerate": replace(_ACCELERATE, subcommand="launch"),
+}
+_SAME = {"mamba": "conda", "micromamba": "conda", "mpiexec": "mpirun", "gtime": "time"}
+
+#: Modules that run the Python file behind their own options.
+_RUNNING_MODULES: Mapping[str, _Wrapper] = {
+    "torch.distributed.run": _TORCHRUN,
+    "torch.distributed.launch": _TORCHRUN,
+    "accelerate.commands.launch": _ACCELERATE,
+    "cProfile": _wrapper("-o -s", takes_script=True, module="-m"),
+    "pdb": _wrapper("-c", takes_script=True, module="-m"),
+    "debugpy": _wrapper("--listen --connect --log-to", takes_script=True, module="-m"),
+    "olmo_core.launch.reorder_ranks_in_gcp": _wrapper(),
+}
+
+_PYTHON = re.compile(r"python[0-9.]*|pypy[0-9.]*")
+_SHELLS = frozenset(("bash", "sh", "dash", "zsh", "ksh"))
+#: What gantry and OLMo-core start a job with; it ends in ``exec "$@"`` or, as gantry's bash
+#: method does, in ``bash -c "$*"`` (gantry/entrypoint.sh of allenai/beaker-gantry).
+_ENTRY_POINT = "entrypoint.sh"
+#: Programs that never run what they are given.
+_INERT = frozenset(
+    """
+    . : [ [[ ack ag alias awk aws base64 beaker break case cat chmod chown cksum cmp continue cp
+    curl cut date declare df diff du echo egrep exit export false fgrep file for function gantry
+    gawk gcloud git grep gsutil gzip head hf huggingface-cli jq kill less ln local ls mapfile
+    mawk md5sum mkdir more mv mypy nano nvidia-smi olmix olmo-cookbook-eval pip pip3 popd printf
+    pushd read readonly regmixer return rg rm rmdir rsync ruff scp sed select set sha256sum
+    shellcheck shift sleep sort source stat tac tail tar tee test touch tr trap true typeset
+    uniq unset unzip vi vim wait wandb wc wget yq zip
+    """.split()  # noqa: SIM905 - one word a line would hide the rest
+)
+#: A word that only a shell takes apart.
+_OF_A_SHELL = re.compile(r"['\"]|([;&|]+|[0-9&]?>{1,2}|<{1,3}|\S+;)$")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+
+
+@dataclass
+class _Place:
+    """Where a chain has come to."""
+
+    folder: str = ""  # relative to where the task starts; empty: not changed
+    doubt: str = ""
+    depth: int = 0
+    input: str = ""  # what a shell would read from standard input
+    written: dict[str, str] = field(default_factory=dict)  # files that the text wrote before
+
+
+def programs(words: Sequence[str]) -> list[Program]:
+    """The programs at the ends of a task's chains of programs.
+
+    Raises:
+        ValueError: If a shell's text in it that may start a trainer cannot be read.
+    """
+    return list(_follow(list(words), _Place()))
+
+
+def _follow(words: Sequence[str], place: _Place) -> Iterator[Program]:
+    """Take one step of a chain, and then the others."""
+    start = 0
+    while start < len(words) and _ASSIGNMENT.match(words[start]):
+        start += 1
+    words = words[start:]
+    if not words:
+        return
+    name = words[0].rsplit("/", 1)[-1]
+    name = _SAME.get(name, name)
+    if place.depth > MAX_DEPTH:
+        yield _end(words, replace(place, doubt="too many programs start each other"))
+    elif name in _WRAPPERS:
+        yield from _behind(_WRAPPERS[name], words[1:], place)
+    elif _PYTHON.fullmatch(name):
+        yield from _python(words[1:], place)
+    elif name in _SHELLS:
+        yield from _shell(words[1:], place)
+    elif name == "eval":
+        yield from _text(" ".join(words[1:]), place)
+    elif name == _ENTRY_POINT:
+        yield from _entry_point(words[1:], place)
+    elif len(words) == 1 and re.search(r"\s", words[0]):
+        yield from _text(words[0], place)
+    elif name not in _INERT:
+        yield _end(words, place)
+
+
+def _end(words: Sequence[str], place: _Place, *, is_script: bool = False) -> Program:
+    path = posixpath.normpath(posixpath.join(place.folder, words[0]))
+    return Program((path, *words[1:]), is_script, place.doubt)
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """What a wrapper's own words say."""
+
+    rest: Sequence[str]  # the program that it runs, or the text if it is one for a shell
+    folder: str = ""
+    is_module: bool = False
+    is_executable: bool = False
+    is_text: bool = False
+
+
+def _pass(wrapper: _Wrapper, words: Sequence[str]) -> _Passed:
+    passed = _Passed(())
+    own = [wrapper.subcommand] * bool(wrapper.subcommand) + [""] * wrapper.operands
+    at = 0
+    while at < len(words):
+        word = words[at]
+        option, is_joined, value = word.partition("=")
+        if not word.startswith("-") or word == "-":
+            if not own:
+                return replace(passed, rest=words[at:])
+            if own.pop(0) not in ("", word):
+                return passed
+            at += 1
+            continue
+        names = {word, option, option.replace("_", "-")}
+        takes_next = bool(names & wrapper.values) and not is_joined
+        if takes_next:
+            value = words[at + 1] if at + 1 < len(words) else ""
+        at += 2 if takes_next else 1
+        if names & wrapper.text:
+            return replace(passed, rest=(" ".join((value, *words[at:])),), is_text=True)
+        if names & wrapper.module:
+            rest = [value] * bool(is_joined) + list(words[at:])
+            return replace(passed, rest=rest, is_module=True)
+        if names & wrapper.folder:
+            passed = replace(passed, folder=value)
+        if names & wrapper.executable:
+            passed = replace(passed, is_executable=True)
+    return passed
+
+
+def _behind(wrapper: _Wrapper, words: Sequence[str], place: _Place) -> Iterator[Program]:
+    """Follow the program behind a wrapper's own words."""
+    passed = _pass(wrapper, words)
+    if not passed.rest:
+        return
+    folder = posixpath.join(place.folder, passed.folder)
+    place = replace(place, folder=folder, depth=place.depth + 1)
+    if passed.is_text:
+        yield from _text(passed.rest[0], place)
+    elif passed.is_module:
+        yield from _module(passed.rest, place)
+    elif wrapper.takes_script and not passed.is_executable and passed.rest[0].endswith(".py"):
+        yield _end(passed.rest, place, is_script=True)
+    else:
+        yield from _follow(passed.rest, place)
+
+
+def _python(words: Sequence[str], place: _Place) -> Iterator[Program]:
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word == "--":
+            at += 1
+            break
+        if not word.startswith("-") or word == "-":
+            break
+        flag = re.match(r"-[bBdEhiIOPqsSuvVxR?]*([cmWX])(.*)", word, re.DOTALL)
+        at += 1
+        if flag is None:
+            continue
+        rest = [flag[2]] if flag[2] else []
+        if flag[1] == "c":
+            return
+        if flag[1] == "m":
+            yield from _module([*rest, *words[at:]], place)
+            return
+        at += not rest  # the value of -W or -X
+    if at < len(words) and words[at] != "-":
+        yield _end(words[at:], place, is_script=True)
+
+
+def _module(words: Sequence[str], place: _Place) -> Iterator[Program]:
+    """What ``-m`` runs; a module of its own is named as the file that it is."""
+    if not words:
+        return
+    name = words[0].strip()
+    if name in _RUNNING_MODULES:
+        wrapper = _RUNNING_MODULES[name]
+        yield from _behind(wrapper, words[1:], replace(place, depth=place.depth + 1))
+    else:
+        yield _end((f"{name.replace('.', '/')}.py", *words[1:]), place, is_script=True)
+
+
+def _shell(words: Sequence[str], place: _Place) -> Iterator[Program]:
+    runs_text = False
+    at = 0
+    while at < len(words) and words[at][:1] in ("-", "+") and len(words[at]) > 1:
+        word = words[at]
+        at += 1
+        if word == "--":
+            break
+        if word.startswith("--"):
+            at += word in ("--rcfile", "--init-file")
+        else:
+            runs_text |= "c" in word and word[0] == "-"
+            at += ("o" in word) + ("O" in word)  # each with the name of an option behind it
+    rest = words[at:]
+    if runs_text:
+        if rest:
+            yield from _text(rest[0], place, arguments=rest[1:])
+    elif not rest or rest[0] == "-" or words[at - 1 : at] == ["-s"]:
+        fed = replace(place, doubt=place.doubt or "it is fed to a shell")
+        yield from _text(place.input, fed)
+    elif rest[0].rsplit("/", 1)[-1] == _ENTRY_POINT:
+        yield from _entry_point(rest[1:], place)
+    elif rest[0] in place.written:
+        written = replace(place, doubt=place.doubt or f"it is in {rest[0]}, which the job writes")
+        yield from _text(place.written[rest[0]], written)
+    else:
+        yield _end(rest, place)
+
+
+def _entry_point(words: Sequence[str], place: _Place) -> Iterator[Program]:
+    """Read the arguments as words or, where only a shell can have taken them apart, as text."""
+    if not words:
+        return
+    place = replace(place, depth=place.depth + 1)
+    if _needs_shell(words):
+        yield from _text(" ".join(words), place)
+    elif words[0].startswith("-"):
+        yield from _python(words, place)
+    elif words[0].endswith(".py"):
+        yield _end(words, place, is_script=True)
+    else:
+        yield from _follow(words, place)
+
+
+def _needs_shell(words: Sequence[str]) -> bool:
+    return re.search(r"\s", words[0]) is not None or any(_OF_A_SHELL.match(word) for word in words)
+
+
+def _text(text: str, place: _Place, arguments: Sequence[str] = ()) -> Iterator[Program]:
+    """Follow each simple command of a shell's text."""
+    if NEEDED not in text and not any(NEEDED in word for word in arguments):
+        return
+    folders = [place.folder]
+    written = dict(place.written)
+    assigned: list[str] = []
+    for command in simple_commands(text):
+        folders = folders[: command.depth + 1]
+        folders += folders[-1:] * (command.depth + 1 - len(folders))
+        here = _Place(
+            folder=folders[-1],
+            doubt=place.doubt or (command.within and f"it is in {command.within}"),
+            depth=place.depth + 1,
+            input=command.input or _fed(command.feeder),
+            written=written,
+        )
+        words = command.words
+        assigned += [word for word in words if _ASSIGNMENT.match(word) and NEEDED in word]
+        if words[:1] == ["cd"] and len(words) > 1:
+            folders[-1] = posixpath.join(folders[-1], words[-1])
+        elif words and _is_left_to_shell(words[0]):
+            yield from _variable(words, assigned, arguments, here)
+        else:
+            yield from _follow(words, here)
+        if command.output:
+            written[command.output] = command.input or " ".join(words[1:])
+        for inner in command.substitutions:
+            yield from _text(inner, replace(here, doubt=here.doubt or "it is in a substitution"))
+
+
+def _fed(feeder: SimpleCommand | None) -> str:
+    """What the command before it in a pipeline prints, as far as its words tell."""
+    return "" if feeder is None else feeder.input or " ".join(feeder.words[1:])
+
+
+def _is_left_to_shell(word: str) -> bool:
+    return bool(re.search(r"[$`]", word.rsplit("/", 1)[-1]))
+
+
+def _variable(
+    words: Sequence[str], assigned: Sequence[str], arguments: Sequence[str], place: _Place
+) -> Iterator[Program]:
+    """A program named by a variable: whatever is known of it may run, but that cannot be told."""
+    place = replace(place, doubt=place.doubt or f"its program is {words[0]}, left to a shell")
+    yield from _behind(_TORCHRUN, words[1:], place)
+    if words[0] in ("$@", "$*", "$0"):
+        yield from _follow(arguments[words[0] != "$0" :], place)
+    for assignment in assigned:
+        yield from _text(assignment.partition("=")[2], place)
+
+
+def may_start_a_chain(word: str) -> bool:
+    """Whether a word is the name of a program that runs others, or of Python."""
+    name = word.rsplit("/", 1)[-1]
+    return (
+        name in _WRAPPERS
+        or name in _SAME
+        or name in _SHELLS
+        or name in ("eval", _ENTRY_POINT)
+        or _PYTHON.fullmatch(name) is not None
+    )

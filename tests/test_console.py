@@ -1,0 +1,197 @@
+"""The console: what goes where, and what a terminal shows of it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from olmix_evalscript.console import Console
+from olmix_evalscript.errors import InvalidInputError
+
+CONTROL = re.compile(r"\x1b\[\??(\d*)(?:;\d+)*([A-Za-z])|(\r)|(\n)|([^\x1b\r\n]+)")
+
+
+def screen(shown: str) -> list[str]:
+    """The lines that a terminal which got this text has on its screen at last."""
+    lines, row, column = [""], 0, 0
+    for count, code, start, line_end, text in CONTROL.findall(shown):
+        if text:
+            lines[row] = lines[row].ljust(column)[:column] + text + lines[row][column + len(text) :]
+            column += len(text)
+        elif start:
+            column = 0
+        elif line_end:
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif code == "A":
+            row = max(0, row - int(count or 1))
+        elif code == "K":
+            lines[row] = "" if count == "2" else lines[row][:column]
+    return [line.rstrip() for line in lines]
+
+
+def at_a_terminal(code: str, cwd: Path) -> str:
+    """What a terminal gets of Python code that has a console."""
+    code = "from olmix_evalscript.console import Console\n" + textwrap.dedent(code)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        try:
+            os.chdir(cwd)
+            os.execve(sys.executable, [sys.executable, "-c", code], {"TERM": "xterm"})
+        finally:
+            os._exit(127)
+    shown = b""
+    try:
+        while more := os.read(terminal, 65536):
+            shown += more
+    except OSError:
+        pass  # how Linux says that nobody has the terminal open any more
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, shown
+    return shown.decode()
+
+
+def test_paths_do_not_land_on_the_bar(tmp_path: Path) -> None:
+    shown = at_a_terminal(
+        """
+        import time
+        console = Console()
+        with console.bar(2) as bar:
+            for name in ("one.sh", "two.sh"):
+                bar.status("Asking Beaker")
+                time.sleep(0.3)
+                console.note(f"found {name}")
+                time.sleep(0.3)
+                console.data(f"{name}\\n")
+                time.sleep(0.3)
+                bar.step()
+        """,
+        tmp_path,
+    )
+
+    assert "Asking Beaker" in shown
+    assert [line for line in screen(shown) if line] == [
+        "found one.sh",
+        "one.sh",
+        "found two.sh",
+        "two.sh",
+    ]
+
+
+def test_a_path_stays_when_the_bar_moves_on(tmp_path: Path) -> None:
+    shown = at_a_terminal(
+        """
+        import os, time
+        console = Console()
+        with console.bar(2) as bar:
+            bar.status("Asking Beaker")
+            time.sleep(0.3)
+            console.data("one.sh\\n")
+            time.sleep(0.5)
+            os._exit(0)
+        """,
+        tmp_path,
+    )
+
+    lines = screen(shown)
+    assert lines[0] == "one.sh"
+    assert "Asking Beaker" in lines[1]
+
+
+def test_a_bar_within_another_is_the_other(tmp_path: Path) -> None:
+    at_a_terminal(
+        """
+        console = Console()
+        with console.bar(2) as outer, console.bar() as inner:
+            assert inner is outer
+        """,
+        tmp_path,
+    )
+
+
+def test_notes_and_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console()
+
+    console.note("found")
+    console.warn("odd")
+    console.error(InvalidInputError("bad"))
+
+    assert capsys.readouterr() == ("", "found\nwarning: odd\nerror: bad\n")
+
+
+def test_quiet_leaves_out_notes_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    console = Console(quiet=True)
+
+    console.note("found")
+    console.warn("odd")
+
+    assert capsys.readouterr().err == "warning: odd\n"
+
+
+def test_data_are_printed_as_they_are(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    Console().data("a\tb \x1b[1m ü\n")
+
+    assert capfdbinary.readouterr().out == "a\tb \x1b[1m ü\n".encode()
+
+
+def test_a_message_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().warn("a\x1b[2J\rb\nc")
+
+    assert capsys.readouterr().err == "warning: a?[2J?b?c\n"
+
+
+def test_where_no_bar_can_move_a_slow_step_is_a_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with Console().bar() as bar:
+        for now[0] in (0.5, 2.0, 3.0, 13.0):
+            bar.status(f"at {now[0]}")
+
+    assert capsys.readouterr().err == "at 2.0\nat 13.0\n"
+
+
+def test_quiet_has_no_such_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with Console(quiet=True).bar() as bar:
+        now[0] = 100.0
+        bar.status("slow")
+
+    assert capsys.readouterr().err == ""
+
+
+def test_details_are_for_verbose(capsys: pytest.CaptureFixture[str]) -> None:
+    for verbose in (False, True):
+        with Console(verbose=verbose).report() as report:
+            report.detail(f"verbose {verbose}")
+
+    assert capsys.readouterr().err == "verbose True\n"
+
+
+def test_closed_streams_are_opened_before_any_file_takes_their_numbers(tmp_path: Path) -> None:
+    code = """
+        import os, sys
+        from olmix_evalscript.console import open_streams
+        os.closerange(0, 3)
+        sys.stdout = sys.stderr = None
+        open_streams()
+        print("lost", file=sys.stderr)
+        with open("file", "w") as file:
+            file.write(str(file.fileno() > 2))
+    """
+
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, check=True)
+
+    assert (tmp_path / "file").read_text() == "True"

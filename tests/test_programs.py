@@ -1,0 +1,309 @@
+"""What a task executes in the end, whatever starts it, and whatever merely mentions it."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from olmix_evalscript.command import TrainerRun, parse_trainer
+from olmix_evalscript.errors import TrainerCommandError
+
+RUN = TrainerRun("olmix", "run-58362402-0000", "58362402", "ai2/jupiter", "kylel", weka=True)
+OPTIONS = ["-n", RUN.run_name, "-g", "58362402", "-c", "ai2/jupiter", "-u", "KYLEL", "-w", "True"]
+SCRIPT = "olmix/launch/train.py"
+COMMAND = [SCRIPT, "train", *OPTIONS]
+TEXT = shlex.join(COMMAND)
+ARGS = shlex.join(OPTIONS)
+ENTRY = ["bash", "/gantry/entrypoint.sh"]
+
+#: One form a row: the words of a task that trains RUN.
+TRAINS: dict[str, list[str]] = {
+    "gantry": [*ENTRY, "python", *COMMAND],
+    "gantry, torchrun by hand": [*ENTRY, "torchrun", "--nproc-per-node=8", *COMMAND],
+    "OLMo-core's entry point": ["bash", "/olmo-core/entrypoint.sh", *COMMAND],
+    "the entry point itself": ["/gantry/entrypoint.sh", "python", *COMMAND],
+    "gantry, one text": [*ENTRY, f"python {TEXT}"],
+    "gantry's bash method": [*ENTRY, "cd", "olmix", "&&", "python", *COMMAND],
+    "gantry's bash method, a pipe": [*ENTRY, "python", *COMMAND, "|", "tee", "log"],
+    "gantry's bash method, a semicolon": [*ENTRY, "set", "-e;", "python", *COMMAND],
+    "gantry, bash -c": [*ENTRY, "bash", "-c", f"python {TEXT}"],
+    "the script alone": COMMAND,
+    "the script below a folder": [f"/workspace/src/{SCRIPT}", *COMMAND[1:]],
+    "a path with dots": ["python", f"./x/../{SCRIPT}", *COMMAND[1:]],
+    "python with flags": ["python3.11", "-u", "-X", "faulthandler", "-W", "ignore", *COMMAND],
+    "python with joined flags": ["python", "-uB", "-Wignore", *COMMAND],
+    "a module": ["python", "-m", "olmix.launch.train", *COMMAND[1:]],
+    "a module behind joined flags": ["python", "-um", "olmix.launch.train", *COMMAND[1:]],
+    "assignments": ["A=1", "B=2 3", "python", *COMMAND],
+    "env": ["env", "-u", "B", "A=1", "python", *COMMAND],
+    "env -i": ["/usr/bin/env", "-i", "PATH=/bin", "python", *COMMAND],
+    "env -S": ["env", "-S", f"python {TEXT}"],
+    "env --chdir": ["env", "--chdir=olmix/launch", "python", "train.py", *COMMAND[1:]],
+    "env -C": ["env", "-C", "olmix", "python", "launch/train.py", *COMMAND[1:]],
+    "exec": ["bash", "-c", f"exec python {TEXT}"],
+    "exec -a": ["bash", "-c", f"exec -a trainer python {TEXT}"],
+    "nohup": ["nohup", "python", *COMMAND],
+    "time": ["bash", "-c", f"time python {TEXT}"],
+    "GNU time": ["/usr/bin/time", "-v", "-o", "times", "python", *COMMAND],
+    "timeout": ["timeout", "23h", "python", *COMMAND],
+    "timeout with options": ["timeout", "-k", "30", "--signal=INT", "23h", "python", *COMMAND],
+    "nice": ["nice", "-n", "5", "python", *COMMAND],
+    "stdbuf": ["stdbuf", "-oL", "-e", "0", "python", *COMMAND],
+    "taskset": ["taskset", "0xff", "python", *COMMAND],
+    "numactl": ["numactl", "--cpunodebind=0", "-m", "0", "python", *COMMAND],
+    "setsid": ["setsid", "-w", "python", *COMMAND],
+    "tini": ["tini", "-s", "--", "python", *COMMAND],
+    "srun": ["srun", "-n", "1", "--gpus-per-node", "8", "--mem=0", "python", *COMMAND],
+    "mpirun": ["mpirun", "-np", "8", "--hostfile", "hosts", "python", *COMMAND],
+    "uv run": ["uv", "run", "--extra", "gpu", "python", *COMMAND],
+    "uv run, a script": ["uv", "run", "--no-sync", *COMMAND],
+    "uv run -m": ["uv", "run", "-m", "olmix.launch.train", *COMMAND[1:]],
+    "uv run --": ["uv", "run", "--", "python", *COMMAND],
+    "uv --directory": ["uv", "--directory", "olmix", "run", "launch/train.py", *COMMAND[1:]],
+    "conda run": ["conda", "run", "--no-capture-output", "-n", "env", "python", *COMMAND],
+    "micromamba run": ["micromamba", "run", "-p", "/opt/env", "python", *COMMAND],
+    "poetry run": ["poetry", "run", "python", *COMMAND],
+    "torchrun": ["torchrun", "--nproc-per-node", "8", *COMMAND],
+    "torchrun, underscores": ["torchrun", "--nproc_per_node", "8", "--nnodes=2", *COMMAND],
+    "torchrun -m": ["torchrun", "--standalone", "-m", "olmix.launch.train", *COMMAND[1:]],
+    "torchrun --no-python": ["torchrun", "--nproc-per-node=8", "--no-python", "python", *COMMAND],
+    "torch.distributed.run": ["python", "-m", "torch.distributed.run", "--nnodes", "1", *COMMAND],
+    "accelerate": ["accelerate", "launch", "--num_processes", "8", *COMMAND],
+    "deepspeed": ["deepspeed", "--num_gpus", "8", *COMMAND],
+    "a profiler": ["python", "-m", "cProfile", "-o", "out", *COMMAND],
+    "bash -c": ["bash", "-c", f"python {TEXT}"],
+    "sh -c": ["/bin/sh", "-c", f"python {TEXT}"],
+    "bash -lc": ["bash", "-lc", f"set -ex\npython {TEXT}"],
+    "bash -o pipefail -c": ["bash", "-e", "-o", "pipefail", "-c", f"python {TEXT} 2>&1 | tee x"],
+    "bash -euo pipefail -c": ["bash", "-euo", "pipefail", "-c", f"python {TEXT}"],
+    "bash --norc -c": ["bash", "--norc", "-c", f"python {TEXT}"],
+    "bash -c in bash -c": ["bash", "-c", f"bash -c {shlex.quote('python ' + TEXT)}"],
+    "three shells deep": [
+        "bash",
+        "-c",
+        f"sh -c {shlex.quote('bash -lc ' + shlex.quote('torchrun ' + TEXT))}",
+    ],
+    "eval": ["bash", "-c", f"eval {shlex.quote('python ' + TEXT)}"],
+    "su -c": ["su", "root", "-c", f"python {TEXT}"],
+    "a continued line": ["bash", "-c", f"python {SCRIPT} \\\n  train \\\n  {ARGS}"],
+    "train in quotes": ["bash", "-c", f"python '{SCRIPT}' \"train\" {ARGS}"],
+    "cd and a short path": ["bash", "-c", f"cd olmix/launch && python train.py train {ARGS}"],
+    "cd twice": ["bash", "-c", f"cd /w; cd olmix\npython launch/train.py train {ARGS}"],
+    "cd with a variable": [
+        "bash",
+        "-c",
+        f'cd "$HOME/olmix" && python launch/train.py train {ARGS}',
+    ],
+    "a group": ["bash", "-c", f"{{ python {TEXT}; }} > log"],
+    "a subshell": ["bash", "-c", f"(cd /x && python {TEXT})"],
+    "a subshell's folder ends": [
+        "bash",
+        "-c",
+        f"(cd /x/cookbook); cd olmix/launch; python train.py train {ARGS}",
+    ],
+    "in the background": ["bash", "-c", f"python {TEXT} & wait"],
+    "behind other commands": ["bash", "-c", f"pip install -e . && nvidia-smi; python {TEXT}"],
+    "before other commands": ["bash", "-c", f"python {TEXT} && aws s3 cp log s3://x/train.py"],
+    "a redirection in front": ["bash", "-c", f"2>err python {TEXT} >out"],
+    "a process substitution": ["bash", "-c", f"python {TEXT} > >(tee log) 2> >(tee err >&2)"],
+    "an exported variable": ["bash", "-c", f"export A=1\nA=2 python {TEXT}"],
+    "behind a comment": [
+        "bash",
+        "-c",
+        f"# python {SCRIPT} train -n other -g 58362402\npython {TEXT}",
+    ],
+    "behind a here-document": [
+        "bash",
+        "-c",
+        f"cat > note <<'EOF'\n{TEXT} -n other\nEOF\npython {TEXT}",
+    ],
+    "behind an if": ["bash", "-c", f"if [ ! -d olmix ]; then git clone x; fi; python {TEXT}"],
+    "behind a loop": ["bash", "-c", f"for i in 1 2; do sleep $i; done; python {TEXT}"],
+    "behind a report": ["bash", "-c", f"echo 'python {SCRIPT} train -n other'; python {TEXT}"],
+    "a folder in a variable": ["bash", "-c", f'"$CONDA/bin/python" {TEXT}'],
+    "tried again if it fails": ["bash", "-c", f"python {TEXT} || python {TEXT}"],
+    "a command as the only word": [f"python {TEXT}"],
+}
+
+#: One form a row: what trains nothing, whatever it mentions.
+TRAINS_NOTHING: dict[str, list[str]] = {
+    "nothing": [],
+    "an evaluation": [*ENTRY, "python", "-m", "oe_eval.launch", "--model", RUN.run_name],
+    "a conversion": ["python", "convert_checkpoint.py", "train", *OPTIONS],
+    "its help": ["python", SCRIPT, "--help"],
+    "echo": ["echo", *COMMAND],
+    "echo in gantry": [*ENTRY, "echo", "python", *COMMAND],
+    "echo in a shell": ["bash", "-c", f"echo python {TEXT}"],
+    "grep": [*ENTRY, "grep", "-r", f"{SCRIPT} train", "logs"],
+    "cat": ["cat", SCRIPT, "train"],
+    "a report's text": [*ENTRY, "python", "report.py", "--text", f"python {TEXT}"],
+    "a report's title in a shell": ["bash", "-c", f"python report.py --title 'ran {TEXT}'"],
+    "a comment": ["bash", "-c", f"# python {TEXT}\nls"],
+    "a comment behind a command": ["bash", "-c", f"ls # python {TEXT}"],
+    "a here-document for cat": ["bash", "-c", f"cat <<EOF\npython {TEXT}\nEOF"],
+    "a here-document in a file": [
+        "bash",
+        "-c",
+        f"cat > notes.md <<-'EOF'\n\tpython {TEXT}\n\tEOF\nls",
+    ],
+    "a here-string for grep": ["bash", "-c", f"grep train <<< 'python {TEXT}'"],
+    "a quoted text": ["bash", "-c", f"printf '%s\\n' 'python {TEXT}' > note"],
+    "python -c": ["python", "-c", f"print('{SCRIPT} train')"],
+    "another file beside it": [f"{SCRIPT}.bak", *COMMAND[1:]],
+    "a folder before its name": [f"x{SCRIPT}", "test"],
+    "a trainer without a group": ["python", "src/train.py", "train", "-n", "x"],
+    "an editor": ["vim", SCRIPT],
+    "uv pip": ["uv", "pip", "install", "train"],
+    "a copy": ["bash", "-c", f"cp {SCRIPT} train && aws s3 cp {SCRIPT} s3://x/train"],
+    "a script that is a module's argument": ["python", "-m", "pytest", SCRIPT, "train"],
+    "a shell's script": ["bash", "evaluate.sh", RUN.run_name],
+    "broken text without a trainer": ["bash", "-c", "echo 'open train"],
+}
+
+#: One form a row: what stays open, and a part of the reason.
+OPEN: dict[str, tuple[list[str], str]] = {
+    "no run name": (["python", SCRIPT, "train", "-g", "58362402"], "no run name"),
+    "no group": (["python", SCRIPT, "train", "-n", "x"], "no group ID"),
+    "an unknown option": ([*COMMAND, "--unknown", "x"], "cannot be read"),
+    "an unknown trainer": (["python", "src/cookbook/train.py", "train", *OPTIONS], "not a known"),
+    "an unknown module": (["python", "-m", "mix.train", "train", *OPTIONS], "not a known"),
+    "an unknown folder": (["bash", "-c", f"cd x && python train.py train {ARGS}"], "not a known"),
+    "a loop": (["bash", "-c", f"for i in 0 1; do python {TEXT}; done"], "a loop"),
+    "a while loop": (["bash", "-c", f"while ! python {TEXT}; do sleep 1; done"], "a loop"),
+    "a function": (["bash", "-c", f"go() {{ python {TEXT}; }}; go"], "a function"),
+    "a function by its word": (["bash", "-c", f"function go {{ python {TEXT}; }}"], "a function"),
+    "a branch": (["bash", "-c", f"if true; then python {TEXT}; fi"], "a branch"),
+    "another branch": (["bash", "-c", f"if x; then y; else python {TEXT}; fi"], "a branch"),
+    "a case": (["bash", "-c", f"case $x in a|b) python {TEXT} ;; esac"], "a branch"),
+    "a here-document for a shell": (["bash", "-c", f"bash <<EOF\npython {TEXT}\nEOF"], "fed to"),
+    "a here-string for a shell": (["bash", "-c", f"bash <<< 'python {TEXT}'"], "fed to a shell"),
+    "a pipe into a shell": (["bash", "-c", f"echo 'python {TEXT}' | bash"], "fed to a shell"),
+    "a file that it writes": (
+        ["bash", "-c", f"cat > run.sh <<'EOF'\npython {TEXT}\nEOF\nbash run.sh"],
+        "which the job writes",
+    ),
+    "a command in a variable": (["bash", "-c", f"CMD='python {TEXT}'; $CMD"], "left to a shell"),
+    "Python in a variable": (["bash", "-c", f"$PYTHON {TEXT}"], "left to a shell"),
+    "arguments of a text": (["bash", "-c", '"$@"', "_", "python", *COMMAND], "left to a shell"),
+    "a subcommand in a variable": (["bash", "-c", f"python {SCRIPT} $SUB {ARGS}"], "leaves"),
+    "a substitution": (["bash", "-c", f"echo $(python {TEXT})"], "a substitution"),
+    "a run name in a variable": (["bash", "-c", f"python {TEXT} -n run-$i"], "left to a shell"),
+    "an unknown program": (["run-with-retries", "python", *COMMAND], "may run it"),
+    "an unknown shell script": (["bash", "wrap.sh", "python", *COMMAND], "may run it"),
+    "xargs": (["xargs", "-I{}", "bash", "-c", f"python {TEXT}"], "may run it"),
+    "two runs": (["bash", "-c", f"python {TEXT}; python {TEXT} -n other"], "more than once"),
+    "an open quote": (["bash", "-c", f"python {TEXT} 'open"], "cannot be read"),
+    "an open here-document": (["bash", "-c", f"cat <<EOF\npython {TEXT}"], "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("words", TRAINS.values(), ids=TRAINS)
+def test_what_starts_a_trainer_is_followed_to_its_run(words: list[str]) -> None:
+    assert parse_trainer(words) == RUN
+
+
+@pytest.mark.parametrize("words", TRAINS_NOTHING.values(), ids=TRAINS_NOTHING)
+def test_what_merely_mentions_a_trainer_trains_nothing(words: list[str]) -> None:
+    assert parse_trainer(words) is None
+
+
+@pytest.mark.parametrize(("words", "reason"), OPEN.values(), ids=OPEN)
+def test_what_stays_open_is_said(words: list[str], reason: str) -> None:
+    with pytest.raises(TrainerCommandError, match=reason):
+        parse_trainer(words)
+
+
+def test_an_open_case_names_the_group_it_is_of() -> None:
+    with pytest.raises(TrainerCommandError) as caught:
+        parse_trainer(["python", "src/cookbook/train.py", "train", "-n", "x", "-g", "6cf425be"])
+
+    assert caught.value.group_id == "6cf425be"
+
+
+#: Programs to put in front of a command; each leaves it the same run.
+IN_FRONT = (
+    ["env", "A=1"],
+    ["nohup"],
+    ["nice", "-n", "3"],
+    ["timeout", "-k", "5", "23h"],
+    ["srun", "-n", "1"],
+    ["uv", "run"],
+    ["conda", "run", "-n", "env"],
+    ["setsid"],
+    ["stdbuf", "-oL"],
+    ["tini", "--"],
+    ["bash", "/gantry/entrypoint.sh"],
+    ["A=1"],
+)
+
+
+def wrap(words: list[str], shell: str) -> list[str]:
+    return ["bash", "-c", shell.replace("@", shlex.join(words))]
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> list[str]:
+    """A command that trains RUN, in some layers of the programs that may stand around it."""
+    words = draw(
+        st.sampled_from(
+            [
+                ["python", *COMMAND],
+                ["torchrun", "--nproc-per-node", "8", *COMMAND],
+                ["python", "-um", "olmix.launch.train", *COMMAND[1:]],
+                ["bash", "-c", f"cd olmix/launch && python train.py train {ARGS}"],
+            ]
+        )
+    )
+    shells = [
+        "@",
+        "cd /x && @",
+        "set -ex; @ 2>&1 | tee log",
+        "{ @; } > log",
+        "( @ )",
+        f"echo {SCRIPT} train -n other -g 58362402; @",
+        f"# {SCRIPT} train -n other\n@",
+        "cat > f <<'EOF'\n" + TEXT + "\nEOF\n@",
+        "for i in 1; do ls; done; @",
+    ]
+    for layer in draw(st.lists(st.sampled_from([*IN_FRONT, *shells]), max_size=6)):
+        words = wrap(words, layer) if isinstance(layer, str) else [*layer, *words]
+    return words
+
+
+@given(chains())
+def test_a_chain_of_programs_ends_at_the_run_within_it(words: list[str]) -> None:
+    assert parse_trainer(words) == RUN
+
+
+PIECES = st.sampled_from(
+    [
+        *COMMAND,
+        "bash",
+        "-c",
+        "python",
+        "env",
+        "$(",
+        "<<EOF",
+        "\n",
+        "'",
+        '"',
+        "{",
+        "}",
+        "(",
+        ")",
+        "`",
+    ]
+)
+
+
+@given(st.lists(st.one_of(PIECES, st.text()), max_size=12))
+def test_no_text_for_a_shell_is_beyond_it(pieces: list[str]) -> None:
+    for words in (["bash", "-c", " ".join(pieces)], pieces):
+        try:
+            run = parse_trainer(words)
+        except TrainerCommandError:
+            continue
+        assert run is None or run.group_id

@@ -1,0 +1,381 @@
+"""Evaluation results are read exactly, or refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from olmix_evalscript import results
+from olmix_evalscript.errors import FitError
+from olmix_evalscript.results import load
+from tests.factories import result_line
+
+RUN = "mix-58362402-0000"
+TASK = "arc_easy:rc::olmes:full"
+BPB_TASK = "mbpp:3shot:bpb::none"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder for results."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    return folder
+
+
+def write(folder: Path, *lines: str, name: str = "task-metrics-all.jsonl") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(lines))
+    return path
+
+
+def bpb(path: Path, task: str = TASK, step: int = 100) -> float | None:
+    """The only value found."""
+    found = load(path, [RUN], [task]).bpb
+    assert list(found) == [RUN]
+    return found[RUN][step][task]
+
+
+def table(tmp_path: Path, columns: Mapping[str, Mapping[str, object]]) -> Path:
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(columns))
+    return path
+
+
+# --- raw results --------------------------------------------------------------------------
+
+
+def test_files_of_results_are_found_at_any_depth(folder: Path) -> None:
+    write(folder, result_line(RUN, TASK), name="a/b/c/task-000-metrics-all.jsonl")
+
+    assert bpb(folder) == 0.8
+
+
+def test_other_files_are_not_read(folder: Path) -> None:
+    write(folder, "{", name="metrics.json")
+    write(folder, "{", name="task-recorded-inputs.jsonl")
+
+    assert load(folder, [RUN], [TASK]).bpb == {}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "value"),
+    [
+        ({"bits_per_byte": 3, "bits_per_byte_corr_macro": 2, "bits_per_byte_corr": 1}, 1),
+        ({"bits_per_byte": 3, "bits_per_byte_corr_macro": 2}, 2),
+        ({"logits_per_byte_corr": 4, "bits_per_byte": 3}, 3),
+        ({"logits_per_byte_corr": 4, "bits_per_byte_corr": None}, 4),
+        ({"primary_score": 0.5, "acc_raw": 0.5}, None),
+    ],
+)
+def test_the_first_kind_of_bits_per_byte_counts_and_no_accuracy_does(
+    folder: Path, metrics: dict[str, object], value: float | None
+) -> None:
+    write(folder, result_line(RUN, TASK, metrics=metrics))
+
+    assert bpb(folder) == value
+
+
+def test_the_primary_score_of_a_bpb_task_is_its_bpb(folder: Path) -> None:
+    write(folder, result_line(RUN, BPB_TASK, metrics={"primary_score": 0.7}))
+
+    assert bpb(folder, BPB_TASK) == 0.7
+
+
+@pytest.mark.parametrize("task", ["arc_easy:mc::olmes", "ultrachat_masked_ppl"])
+def test_multiple_choice_and_masked_perplexity_have_no_bpb(folder: Path, task: str) -> None:
+    write(folder, result_line(RUN, task))
+
+    assert bpb(folder, task) is None
+
+
+def test_the_newer_of_two_results_counts(folder: Path) -> None:
+    write(
+        folder,
+        result_line(RUN, TASK, 1.0, date="2026-03-05 00:00:00 UTC"),
+        result_line(RUN, TASK, 2.0, date="2026-03-06 00:00:00 UTC"),
+        result_line(RUN, TASK, 3.0, date="2026-03-04 23:59:59 UTC"),
+    )
+
+    assert bpb(folder) == 2.0
+
+
+def test_an_outdated_value_may_be_anything(folder: Path) -> None:
+    write(
+        folder,
+        result_line(RUN, TASK, float("nan")),
+        result_line(RUN, TASK, 2.0, date="2026-03-06 00:00:00 UTC"),
+    )
+
+    assert bpb(folder) == 2.0
+
+
+def test_two_results_of_one_date_contradict_each_other(folder: Path) -> None:
+    path = write(folder, result_line(RUN, TASK, 1.0), result_line(RUN, TASK, 2.0))
+
+    with pytest.raises(FitError, match=f"same date, in {path}:1 and in {path}:2"):
+        load(folder, [RUN], [TASK])
+
+
+def test_of_two_results_each_needs_a_date(folder: Path) -> None:
+    path = write(folder, result_line(RUN, TASK), result_line(RUN, TASK, date="today"))
+
+    with pytest.raises(FitError, match=f"{path}:2: its current_date is today"):
+        load(folder, [RUN], [TASK])
+
+
+def test_aggregates_are_skipped(folder: Path) -> None:
+    write(folder, result_line(RUN, TASK, num_tasks=57))
+
+    assert load(folder, [RUN], [TASK]).bpb == {}
+
+
+def test_a_converted_checkpoint_counts_for_its_run(folder: Path) -> None:
+    write(folder, result_line(RUN, TASK, model=f"{RUN}_step100-hf"))
+
+    assert bpb(folder) == 0.8
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    ["_step100_bos", "_step100-hf_s5", "_step0100", "_step\u0661", "_final"],
+)
+def test_any_other_model_of_a_run_is_counted_apart(folder: Path, suffix: str) -> None:
+    write(folder, result_line(RUN, TASK, model=RUN + suffix))
+
+    found = load(folder, [RUN], [TASK])
+
+    assert (found.bpb, found.others) == ({}, (RUN + suffix,))
+
+
+def test_a_revision_makes_another_model(folder: Path) -> None:
+    record = json.loads(result_line(RUN, TASK))
+    record["model_config"]["revision"] = "main"
+    write(folder, json.dumps(record))
+
+    assert load(folder, [RUN], [TASK]).others == (f"{RUN}_step100:main",)
+
+
+@pytest.mark.parametrize("model", [f"{RUN}0_step100", "mix-6cf425be-0000_step100", "llama"])
+def test_models_of_other_runs_are_ignored(folder: Path, model: str) -> None:
+    write(folder, result_line(RUN, TASK, float("nan"), model=model))
+
+    found = load(folder, [RUN], [TASK])
+
+    assert (found.bpb, found.others) == ({}, ())
+
+
+def test_a_checkpoint_and_its_converted_form_must_agree(folder: Path) -> None:
+    write(
+        folder,
+        result_line(RUN, TASK, 0.81),
+        result_line(RUN, TASK, 0.82, model=f"{RUN}_step100-hf"),
+    )
+
+    with pytest.raises(FitError, match=r"two values at step 100 .*: 0\.81 of .*:1, 0\.82 of .*:2"):
+        load(folder, [RUN], [TASK])
+
+
+def test_a_checkpoint_and_its_converted_form_may_be_equal(folder: Path) -> None:
+    write(folder, result_line(RUN, TASK), result_line(RUN, TASK, model=f"{RUN}_step100-hf"))
+
+    assert bpb(folder) == 0.8
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("inf"), -0.1, "0.8", True, [0.8], {}, 10**400],
+    ids=["nan", "inf", "negative", "text", "bool", "list", "object", "huge"],
+)
+def test_what_is_not_bits_per_byte_is_refused_with_file_and_line(
+    folder: Path, value: object
+) -> None:
+    path = write(folder, result_line(RUN, "piqa"), result_line(RUN, TASK, value))
+
+    with pytest.raises(FitError, match=f"{path}:2: .* has the value .*; expected bits per byte"):
+        load(folder, [RUN], [TASK])
+
+
+def test_a_number_too_large_for_a_float_is_refused(folder: Path) -> None:
+    write(folder, result_line(RUN, TASK, 0.5).replace("0.5}", "1e999}"))
+
+    with pytest.raises(FitError, match="has the value inf"):
+        load(folder, [RUN], [TASK])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not JSON",
+        result_line(RUN, TASK).encode()[:-9],
+        b'{"task_name": "\xff"}',
+        b"[" * 100_000,
+        b"1" * 10_000,
+        b"\xef\xbb\xbf{}",
+    ],
+    ids=["no-json", "cut-off", "not-utf-8", "deep", "long-number", "bom"],
+)
+def test_a_line_that_is_not_json_is_refused_with_file_and_line(folder: Path, line: bytes) -> None:
+    path = write(folder)
+    path.write_bytes(result_line(RUN, TASK).encode() + line + b"\n")
+
+    with pytest.raises(FitError, match=f"{path}:2: it is not a line of JSON"):
+        load(folder, [RUN], [TASK])
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["5", "[]", "{}", '{"task_name": "a", "task_config": [], "metrics": {}, "model_config": {}}'],
+)
+def test_json_that_is_not_a_result_is_refused(folder: Path, line: str) -> None:
+    path = write(folder, line)
+
+    with pytest.raises(FitError, match=f"{path}:1: it is not a result"):
+        load(folder, [RUN], [TASK])
+
+
+def test_blank_lines_do_not_matter(folder: Path) -> None:
+    write(folder, "\n", result_line(RUN, TASK), "\n")
+
+    assert bpb(folder) == 0.8
+
+
+def test_an_empty_file_is_refused(folder: Path) -> None:
+    path = write(folder)
+
+    with pytest.raises(FitError, match=f"{path}: it is empty"):
+        load(folder, [RUN], [TASK])
+
+
+def test_the_length_of_a_line_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MAX_LINE_BYTES", 100)
+    write(folder, result_line(RUN, TASK))
+
+    with pytest.raises(FitError, match="a line longer than 100 bytes"):
+        load(folder, [RUN], [TASK])
+
+
+def test_the_size_of_a_file_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MAX_FILE_BYTES", 100)
+    write(folder, result_line(RUN, TASK))
+
+    with pytest.raises(FitError, match="larger than 100 bytes"):
+        load(folder, [RUN], [TASK])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_folder_that_cannot_be_read_is_not_passed_over(folder: Path) -> None:
+    write(folder, result_line(RUN, TASK), name="a/metrics-all.jsonl").parent.chmod(0)
+
+    with pytest.raises(FitError, match=r"cannot read .*/a: Permission denied"):
+        load(folder, [RUN], [TASK])
+
+
+# --- the JSON of olmo-cookbook-eval results -----------------------------------------------
+
+
+def test_the_bpb_of_a_task_is_in_a_column_of_its_own(tmp_path: Path) -> None:
+    path = table(
+        tmp_path,
+        {
+            TASK: {f"{RUN}_step100": 0.5},
+            "arc_easy:bpb::olmes:full": {f"{RUN}_step100": 0.8},
+            BPB_TASK: {f"{RUN}_step100": 0.9},
+        },
+    )
+
+    found = load(path, [RUN], [TASK, BPB_TASK]).bpb
+
+    assert found == {RUN: {100: {TASK: 0.8, BPB_TASK: 0.9}}}
+
+
+def test_an_accuracy_is_never_taken_for_the_bpb(tmp_path: Path) -> None:
+    path = table(tmp_path, {TASK: {f"{RUN}_step100": 0.5}})
+
+    assert bpb(path) is None
+
+
+def test_null_is_no_result(tmp_path: Path) -> None:
+    columns = {TASK: {f"{RUN}_step100": None}, "arc_easy:bpb::olmes:full": {f"{RUN}_step100": None}}
+
+    assert load(table(tmp_path, columns), [RUN], [TASK]).bpb == {}
+
+
+@pytest.mark.parametrize("others", [{}, {TASK: 0.5, "arc_easy::olmes:full": 0.5}])
+def test_a_column_of_bpb_that_may_be_of_another_task_is_refused(
+    tmp_path: Path, others: dict[str, float]
+) -> None:
+    columns = {**others, "arc_easy:bpb::olmes:full": 0.8}
+    path = table(tmp_path, {name: {f"{RUN}_step100": v} for name, v in columns.items()})
+
+    with pytest.raises(FitError, match=r"is the BPB of .* there, not of .* alone"):
+        load(path, [RUN], [TASK])
+
+
+def test_a_value_in_the_json_that_is_not_bpb_is_refused_with_its_place(tmp_path: Path) -> None:
+    path = table(tmp_path, {BPB_TASK: {f"{RUN}_step100": float("nan")}})
+
+    with pytest.raises(FitError, match=f"{path}: {BPB_TASK} of {RUN}_step100 has the value nan"):
+        load(path, [RUN], [BPB_TASK])
+
+
+@pytest.mark.parametrize("text", [b"", b'{"a": {"b"', b"\xff", b"[" * 100_000])
+def test_a_file_that_is_not_json_is_refused(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "results.json"
+    path.write_bytes(text)
+
+    with pytest.raises(FitError, match=f"{path}: it is not JSON, or is cut off"):
+        load(path, [RUN], [TASK])
+
+
+@pytest.mark.parametrize("text", ["[]", "5", '{"a": 5}', "null"])
+def test_other_json_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(text)
+
+    with pytest.raises(FitError, match="not the JSON of olmo-cookbook-eval results"):
+        load(path, [RUN], [TASK])
+
+
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FitError, match=r"cannot read .*/nowhere: No such file"):
+        load(tmp_path / "nowhere", [RUN], [TASK])
+
+
+# --- both ---------------------------------------------------------------------------------
+
+
+@given(
+    values=st.dictionaries(
+        st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans()),
+        st.floats(0, allow_infinity=False),
+        max_size=12,
+    )
+)
+def test_both_forms_of_the_same_results_say_the_same(
+    tmp_path_factory: pytest.TempPathFactory, values: dict[tuple[int, int, bool], float]
+) -> None:
+    folder = tmp_path_factory.mktemp("results")
+    runs = [f"mix-58362402-{number:04d}" for number in range(4)]
+    columns: dict[str, dict[str, float]] = {}
+    lines = []
+    for (number, step, is_full), value in values.items():
+        task = TASK if is_full else BPB_TASK
+        model = f"{runs[number]}_step{step}"
+        columns.setdefault(task, {})[model] = 0.5 if is_full else value
+        if is_full:
+            columns.setdefault("arc_easy:bpb::olmes:full", {})[model] = value
+        lines.append(result_line(runs[number], task, value, step=step))
+    if lines:
+        write(folder, *lines)
+
+    raw = load(folder, runs, [TASK, BPB_TASK])
+
+    assert raw == load(table(folder, columns), runs, [TASK, BPB_TASK])
