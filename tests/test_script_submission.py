@@ -406,7 +406,7 @@ def expiring(desk: Desk) -> Desk:
     """Six variants on S3, of which the credentials expire once the first is submitted."""
     runs = [f"mix-{GROUP}-{number:04d}" for number in range(6)]
     keys = [f"checkpoints/kylel/{run}/step5/{file}" for run in runs for file in COMPLETE]
-    (desk.folder / "listing").write_text("".join(f"2026-01-01 00:00:00 1 {k}\n" for k in keys))
+    (desk.folder / "listing").write_text("".join(f"{key}\n" for key in keys))
     desk.tool("sleep", "")
     desk.tool(
         "aws",
