@@ -27,11 +27,15 @@ BOOLEANS = {
 
 #: A trainer's path in a text, whatever stands around it.
 _MENTION = re.compile(
-    "|".join(
+    r"\btrain\.py\b|"
+    + "|".join(
         re.escape(trainer.script.removesuffix(".py")).replace("/", "[/.]")
         for trainer in TRAINERS.values()
     )
 )
+#: The option that names a group, in each of its forms.
+_GROUP = re.compile(r"(?:--group-id(?:=|\s+|$)|-g=?\s*)(.*)", re.DOTALL)
+MAX_STARTS = 10  # places in an unknown program's arguments where a command may begin
 #: No launcher's source comes near it; the largest holds a few hundred paths.
 MAX_SOURCE_CHARACTERS = 1_000_000
 
@@ -152,22 +156,29 @@ def _call(words: Sequence[str]) -> _Call | None:
             reason = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
             raise TrainerCommandError(f"its shell command cannot be read: {reason}") from None
         return None
-    calls: dict[tuple[str, ...], _Call] = {}
+    certain: dict[tuple[str, ...], _Call] = {}
+    open_cases: list[Program] = []
     for program in found:
         call = _trainer_call(program)
-        if call is None:
-            _refuse_open_case(program)
-        elif program.doubt:
-            group_id = _group_id(program.words)
-            raise TrainerCommandError(f"its command names a trainer, but {program.doubt}", group_id)
+        if call is not None and not program.doubt:
+            certain[call.words] = call
+        elif call is not None or program.is_hidden:
+            open_cases.append(program)
         else:
-            calls[call.words] = call
-    if len(calls) > 1:
+            _refuse_open_case(program)
+    if len(certain) > 1:
         raise TrainerCommandError("its command runs a trainer more than once")
-    return next(iter(calls.values()), None)
+    for program in open_cases:
+        if program.words not in certain and not (certain and program.is_hidden):
+            raise TrainerCommandError(
+                f"its command names a trainer, but {program.doubt}", _group_id(program.words)
+            )
+    return next(iter(certain.values()), None)
 
 
 def _trainer_call(program: Program) -> _Call | None:
+    if program.is_hidden or "--help" in program.words:
+        return None
     for trainer in TRAINERS.values():
         if not f"/{program.words[0]}".endswith(f"/{trainer.script}"):
             continue
@@ -188,11 +199,13 @@ def _refuse_open_case(program: Program) -> None:
     """
     words = program.words
     group_id = _group_id(words)
-    if group_id and words[0].rsplit("/", 1)[-1] == "train.py" and words[1:2] == ("train",):
+    names_group = any(_GROUP.match(word) for word in words) or "$" in " ".join(words[2:])
+    is_named_train = words[0].rsplit("/", 1)[-1] == "train.py" and words[1:2] == ("train",)
+    if names_group and is_named_train and "--help" not in words:
         raise TrainerCommandError(
             f"its command runs {words[0]!a}, which is not a known trainer", group_id
         )
-    if group_id and not program.is_script and _runs_trainer(words[1:]):
+    if names_group and not program.is_script and _runs_trainer(words[1:]):
         raise TrainerCommandError(
             f"its command gives a trainer's command to {words[0]!a}, which may run it", group_id
         )
@@ -200,26 +213,35 @@ def _refuse_open_case(program: Program) -> None:
 
 def _runs_trainer(words: Sequence[str]) -> bool:
     """Whether a part of an unknown program's arguments is a trainer's command."""
-    for at, word in enumerate(words):
+    starts = [
+        at for at, word in enumerate(words) if may_start_a_chain(word) or word.endswith(".py")
+    ]
+    for at in starts[:MAX_STARTS]:
+        word = words[at]
         if may_start_a_chain(word):
             try:
                 found = programs(words[at:])
             except ValueError:
                 return True
-        elif word.endswith(".py"):
-            found = [Program(tuple(words[at:]))]
         else:
-            continue
-        if any(_trainer_call(program) for program in found):
+            found = [Program(tuple(words[at:]))]
+        if any(_trainer_call(program) or program.is_hidden for program in found):
             return True
-    return False
+    return len(starts) > MAX_STARTS
 
 
 def _group_id(words: Sequence[str]) -> str | None:
-    """The group that a command names, read without regard to the other options."""
-    text = " ".join(words)
-    found = re.search(r"(?:^|\s)(?:-g\s*|--group-id[=\s]\s*)([0-9A-Za-z_-]+)", text)
-    return found[1] if found else None
+    """The group that a command names for certain, where its options cannot be read as a whole.
+
+    Returns:
+        None if it names none, or another program's option may be taken for it.
+    """
+    found = set()
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        if match := _GROUP.match(word):
+            found.add((match[1] or following).strip())
+    group_id = found.pop() if len(found) == 1 else ""
+    return group_id if re.fullmatch(r"[0-9a-f]{8}", group_id) else None
 
 
 def _run(call: _Call) -> TrainerRun:

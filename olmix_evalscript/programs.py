@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from olmix_evalscript.shelltext import SimpleCommand, simple_commands
 
 MAX_DEPTH = 20  # shells within shells
+MAX_COMMANDS = 20_000  # of all shells' texts together; people write a hundred
 #: Without this word in it, no text starts a trainer.
 NEEDED = "train"
 
@@ -25,6 +26,7 @@ class Program:
     words: tuple[str, ...]  # a script or executable as a path, and its arguments
     is_script: bool = False  # run by Python: what stands behind it is its own
     doubt: str = ""  # why it cannot be told that it runs, and runs once, as it stands
+    is_hidden: bool = False  # not the program itself, but words and texts that may name it
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class _Wrapper:
     values: frozenset[str] = frozenset()  # options with a value in the next word
     folder: frozenset[str] = frozenset()  # those of them that change the folder
     text: frozenset[str] = frozenset()  # those of them whose value is a shell's text
+    appends: bool = False  # what stands behind that text is part of it
     operands: int = 0  # words of its own behind the options
     subcommand: str = ""  # the word that makes it run others
     takes_script: bool = False  # a Python file, as torchrun does
@@ -48,6 +51,7 @@ def _wrapper(
     text: str = "",
     module: str = "",
     executable: str = "",
+    appends: bool = False,
     operands: int = 0,
     subcommand: str = "",
     takes_script: bool = False,
@@ -56,6 +60,7 @@ def _wrapper(
         values=frozenset(f"{values} {folder} {text}".split()),
         folder=frozenset(folder.split()),
         text=frozenset(text.split()),
+        appends=appends,
         operands=operands,
         subcommand=subcommand,
         takes_script=takes_script,
@@ -84,7 +89,7 @@ _ACCELERATE = _wrapper(
 #: By their own manuals: env(1), timeout(1), nice(1), stdbuf(1), taskset(1), numactl(8), srun(1),
 #: mpirun(1), su(1), script(1), flock(1), sudo(8), and the help of those written in Python.
 _WRAPPERS: Mapping[str, _Wrapper] = {
-    "env": _wrapper("-u --unset", folder="-C --chdir", text="-S --split-string"),
+    "env": _wrapper("-u --unset", folder="-C --chdir", text="-S --split-string", appends=True),
     "exec": _wrapper("-a"),
     "command": _wrapper(),
     "builtin": _wrapper(),
@@ -156,17 +161,23 @@ _ENTRY_POINT = "entrypoint.sh"
 #: Programs that never run what they are given.
 _INERT = frozenset(
     """
-    . : [ [[ ack ag alias awk aws base64 beaker break case cat chmod chown cksum cmp continue cp
-    curl cut date declare df diff du echo egrep exit export false fgrep file for function gantry
-    gawk gcloud git grep gsutil gzip head hf huggingface-cli jq kill less ln local ls mapfile
-    mawk md5sum mkdir more mv mypy nano nvidia-smi olmix olmo-cookbook-eval pip pip3 popd printf
+    : [ [[ ack ag awk aws base64 beaker break case cat chmod chown cksum cmp continue cp curl
+    cut date declare df diff du echo egrep exit export false fgrep file for function gantry gawk
+    gcloud git grep gsutil gzip head hf huggingface-cli jq kill less ln local ls mapfile mawk
+    md5sum mkdir more mv mypy nano nvidia-smi olmix olmo-cookbook-eval pip pip3 popd printf
     pushd read readonly regmixer return rg rm rmdir rsync ruff scp sed select set sha256sum
-    shellcheck shift sleep sort source stat tac tail tar tee test touch tr trap true typeset
-    uniq unset unzip vi vim wait wandb wc wget yq zip
+    shellcheck shift sleep sort stat tac tail tar tee test touch tr true typeset uniq unset
+    unzip vi vim wait wandb wc wget yq zip
     """.split()  # noqa: SIM905 - one word a line would hide the rest
 )
+#: Programs that read a shell's text from a file.
+_SOURCING = frozenset((".", "source"))
+#: Programs that run a text or words at another time or place.
+_RUNNING_LATER = frozenset(("alias", "find", "parallel", "ssh", "trap", "watch", "xargs"))
+#: What names a trainer, whichever it is.
+_TRAINER = re.compile(r"\btrain\.py\b|\w\.train\b")
 #: A word that only a shell takes apart.
-_OF_A_SHELL = re.compile(r"['\"]|([;&|]+|[0-9&]?>{1,2}|<{1,3}|\S+;)$")
+_OF_A_SHELL = re.compile(r"[;&|]+$|[0-9&]?>{1,2}|<{1,3}|[\w./-]+;")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 
 
@@ -179,6 +190,9 @@ class _Place:
     depth: int = 0
     input: str = ""  # what a shell would read from standard input
     written: dict[str, str] = field(default_factory=dict)  # files that the text wrote before
+    assigned: list[str] = field(default_factory=list)  # values of variables that name a trainer
+    arguments: Sequence[str] = ()  # $0, $1 and so on
+    read: list[int] = field(default_factory=lambda: [0])  # commands so far, of all texts
 
 
 def programs(words: Sequence[str]) -> list[Program]:
@@ -212,13 +226,49 @@ def _follow(words: Sequence[str], place: _Place) -> Iterator[Program]:
         yield from _text(" ".join(words[1:]), place)
     elif name == _ENTRY_POINT:
         yield from _entry_point(words[1:], place)
-    elif len(words) == 1 and re.search(r"\s", words[0]):
+    else:
+        yield from _other(words, name, place)
+
+
+def _other(words: Sequence[str], name: str, place: _Place) -> Iterator[Program]:
+    """A program that is not known to run another, as far as it is one."""
+    is_sourcing = name in _SOURCING
+    if len(words) == 1 and re.search(r"\s", words[0]):
         yield from _text(words[0], place)
+    elif _is_left_to_shell(words[0]):
+        yield from _variable(words, place)
+    elif is_sourcing or posixpath.normpath(words[0]) in place.written:
+        yield from _file(words[is_sourcing:], place)
+    elif name in _RUNNING_LATER:
+        yield from _hidden(name, (*words[1:], place.input, *place.arguments), place)
     elif name not in _INERT:
         yield _end(words, place)
 
 
+def _file(words: Sequence[str], place: _Place) -> Iterator[Program]:
+    """A file that a shell reads: followed if the job writes it, but that may come out otherwise."""
+    name = posixpath.normpath(words[0]) if words else ""
+    if name in place.written:
+        doubt = place.doubt or f"it is in {name}, which the job writes"
+        yield from _text(place.written[name], replace(place, doubt=doubt))
+    elif name.startswith(("<(", "/dev/")):
+        yield from _hidden(name, (*words, place.input), place)
+
+
+def _hidden(name: str, texts: Sequence[str], place: _Place) -> Iterator[Program]:
+    """The doubt that something runs a trainer named in these texts."""
+    if any(_TRAINER.search(text) for text in texts):
+        doubt = place.doubt or f"what {name} runs is left to a shell"
+        yield Program((name, *texts), doubt=doubt, is_hidden=True)
+
+
 def _end(words: Sequence[str], place: _Place, *, is_script: bool = False) -> Program:
+    words = tuple(words)
+    if is_script and _is_left_to_shell(words[0]):
+        texts = (*words, *place.assigned, *place.arguments)
+        found = any(_TRAINER.search(text) for text in texts)
+        doubt = place.doubt or f"the script {words[0]} is left to a shell"
+        return Program(texts if found else words[:1], doubt=doubt if found else "", is_hidden=found)
     path = posixpath.normpath(posixpath.join(place.folder, words[0]))
     return Program((path, *words[1:]), is_script, place.doubt)
 
@@ -248,13 +298,17 @@ def _pass(wrapper: _Wrapper, words: Sequence[str]) -> _Passed:
                 return passed
             at += 1
             continue
+        short = _joined(word, wrapper)
+        if short is not None:
+            option, value, is_joined = short[:2], short[2:], "=" if short[2:] else ""
         names = {word, option, option.replace("_", "-")}
         takes_next = bool(names & wrapper.values) and not is_joined
         if takes_next:
             value = words[at + 1] if at + 1 < len(words) else ""
         at += 2 if takes_next else 1
         if names & wrapper.text:
-            return replace(passed, rest=(" ".join((value, *words[at:])),), is_text=True)
+            behind = words[at:] if wrapper.appends else ()
+            return replace(passed, rest=(" ".join((value, *behind)),), is_text=True)
         if names & wrapper.module:
             rest = [value] * bool(is_joined) + list(words[at:])
             return replace(passed, rest=rest, is_module=True)
@@ -263,6 +317,14 @@ def _pass(wrapper: _Wrapper, words: Sequence[str]) -> _Passed:
         if names & wrapper.executable:
             passed = replace(passed, is_executable=True)
     return passed
+
+
+def _joined(word: str, wrapper: _Wrapper) -> str | None:
+    """Of single letters in one word, the one with a text or module, and what is joined to it."""
+    for option in wrapper.text | wrapper.module:
+        if len(option) == 2 and re.match(rf"-[a-zA-Z]*{option[1]}", word) and word != option:
+            return option + word.partition(option[1])[2]
+    return None
 
 
 def _behind(wrapper: _Wrapper, words: Sequence[str], place: _Place) -> Iterator[Program]:
@@ -334,15 +396,16 @@ def _shell(words: Sequence[str], place: _Place) -> Iterator[Program]:
     rest = words[at:]
     if runs_text:
         if rest:
-            yield from _text(rest[0], place, arguments=rest[1:])
-    elif not rest or rest[0] == "-" or words[at - 1 : at] == ["-s"]:
+            yield from _text(rest[0], replace(place, arguments=tuple(rest[1:])))
+    elif not rest or rest[0] in ("-", "/dev/stdin") or "-s" in words[:at]:
         fed = replace(place, doubt=place.doubt or "it is fed to a shell")
         yield from _text(place.input, fed)
     elif rest[0].rsplit("/", 1)[-1] == _ENTRY_POINT:
         yield from _entry_point(rest[1:], place)
-    elif rest[0] in place.written:
-        written = replace(place, doubt=place.doubt or f"it is in {rest[0]}, which the job writes")
-        yield from _text(place.written[rest[0]], written)
+    elif posixpath.normpath(rest[0]) in place.written or rest[0].startswith("<("):
+        yield from _file(rest, place)
+    elif _is_left_to_shell(rest[0]):
+        yield from _variable(rest, place)
     else:
         yield _end(rest, place)
 
@@ -353,7 +416,7 @@ def _entry_point(words: Sequence[str], place: _Place) -> Iterator[Program]:
         return
     place = replace(place, depth=place.depth + 1)
     if _needs_shell(words):
-        yield from _text(" ".join(words), place)
+        yield from _either(words, place)
     elif words[0].startswith("-"):
         yield from _python(words, place)
     elif words[0].endswith(".py"):
@@ -366,35 +429,75 @@ def _needs_shell(words: Sequence[str]) -> bool:
     return re.search(r"\s", words[0]) is not None or any(_OF_A_SHELL.match(word) for word in words)
 
 
-def _text(text: str, place: _Place, arguments: Sequence[str] = ()) -> Iterator[Program]:
+def _either(words: Sequence[str], place: _Place) -> Iterator[Program]:
+    """What a shell makes of the words; a doubt if, taken as they are, they run another script."""
+    others = [program for program in _follow(words, place) if program.is_script]
+    if any(not _TRAINER.search(program.words[0]) for program in others):
+        place = replace(place, doubt=place.doubt or "it depends on gantry's --exec-method")
+    yield from _text(" ".join(words), place)
+
+
+def _text(text: str, place: _Place) -> Iterator[Program]:
     """Follow each simple command of a shell's text."""
-    if NEEDED not in text and not any(NEEDED in word for word in arguments):
+    known = (*place.arguments, *place.assigned)
+    if NEEDED not in text and not any(NEEDED in word for word in known):
         return
     folders = [place.folder]
     written = dict(place.written)
-    assigned: list[str] = []
+    assigned = list(place.assigned)
+    last: Sequence[str] = ()
     for command in simple_commands(text):
+        place.read[0] += 1
+        if place.read[0] > MAX_COMMANDS:
+            raise ValueError("it has too many commands")
         folders = folders[: command.depth + 1]
         folders += folders[-1:] * (command.depth + 1 - len(folders))
-        here = _Place(
+        here = replace(
+            place,
             folder=folders[-1],
-            doubt=place.doubt or (command.within and f"it is in {command.within}"),
+            doubt=place.doubt or _conditional(command, last),
             depth=place.depth + 1,
             input=command.input or _fed(command.feeder),
             written=written,
+            assigned=assigned,
         )
         words = command.words
-        assigned += [word for word in words if _ASSIGNMENT.match(word) and NEEDED in word]
-        if words[:1] == ["cd"] and len(words) > 1:
+        for word in words:
+            if _ASSIGNMENT.match(word) and word not in assigned:
+                assigned.append(word)
+        if words[:1] in (["cd"], ["pushd"]) and len(words) > 1:
             folders[-1] = posixpath.join(folders[-1], words[-1])
-        elif words and _is_left_to_shell(words[0]):
-            yield from _variable(words, assigned, arguments, here)
+        elif words[:2] == ["set", "--"]:
+            place = replace(place, arguments=("", *words[2:]))
         else:
             yield from _follow(words, here)
-        if command.output:
-            written[command.output] = command.input or " ".join(words[1:])
+        if command.output or words[:1] == ["tee"]:
+            output = posixpath.normpath(command.output or words[-1])
+            written[output] = command.input or _fed(command.feeder) or " ".join(words[1:])
         for inner in command.substitutions:
             yield from _text(inner, replace(here, doubt=here.doubt or "it is in a substitution"))
+        if _ends_shell(command):
+            return
+        last = words
+
+
+def _conditional(command: SimpleCommand, last: Sequence[str]) -> str:
+    """Why it is open whether a command of a text runs; empty if it is not."""
+    if command.within:
+        return f"it is in {command.within}"
+    if command.after == "||":
+        return "it runs only if another command fails"
+    if command.after == "&&" and last[:1] and last[0] in ("[", "[[", "test", "false"):
+        return "it runs only if a test succeeds"
+    return ""
+
+
+def _ends_shell(command: SimpleCommand) -> bool:
+    """Whether nothing behind a command runs."""
+    is_certain = not command.within and not command.depth and command.after not in ("&&", "||", "|")
+    return is_certain and (
+        command.words[:1] == ["exit"] or (command.words[:1] == ["exec"] and len(command.words) > 1)
+    )
 
 
 def _fed(feeder: SimpleCommand | None) -> str:
@@ -403,19 +506,16 @@ def _fed(feeder: SimpleCommand | None) -> str:
 
 
 def _is_left_to_shell(word: str) -> bool:
-    return bool(re.search(r"[$`]", word.rsplit("/", 1)[-1]))
+    """Whether a shell decides what a program's or script's name is: a variable, a pattern."""
+    name = word.rsplit("/", 1)[-1]
+    return bool(re.search(r"[$`*?{]", name)) or (name.startswith("[") and "]" in name)
 
 
-def _variable(
-    words: Sequence[str], assigned: Sequence[str], arguments: Sequence[str], place: _Place
-) -> Iterator[Program]:
+def _variable(words: Sequence[str], place: _Place) -> Iterator[Program]:
     """A program named by a variable: whatever is known of it may run, but that cannot be told."""
-    place = replace(place, doubt=place.doubt or f"its program is {words[0]}, left to a shell")
-    yield from _behind(_TORCHRUN, words[1:], place)
-    if words[0] in ("$@", "$*", "$0"):
-        yield from _follow(arguments[words[0] != "$0" :], place)
-    for assignment in assigned:
-        yield from _text(assignment.partition("=")[2], place)
+    doubt = place.doubt or f"its program is {words[0]}, left to a shell"
+    yield from _behind(_TORCHRUN, words[1:], replace(place, doubt=doubt))
+    yield from _hidden(words[0], (*place.assigned, *place.arguments), replace(place, doubt=doubt))
 
 
 def may_start_a_chain(word: str) -> bool:

@@ -21,6 +21,7 @@ class SimpleCommand:
     output: str = ""  # the file it writes to
     feeder: SimpleCommand | None = None  # the one before it in a pipeline
     within: str = ""  # the loop, function or branch around it
+    after: str = ""  # the operator before it, such as "&&"
     depth: int = 0  # how many subshells it is in
 
 
@@ -35,6 +36,8 @@ class _Here:
 
 _OPERATOR = re.compile(r"&&|\|\||;;&?|;&|\|&|&>>|&>|<<<|<<-|<<|<>|<&|>>|>&|>\||[;&|<>()\n]")
 _PLAIN = re.compile(r"[^ \t\r\n;&|<>()'\"\\$`]+")
+_BRACED = re.compile(r"\$\{(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^}'\"\\])*\}", re.DOTALL)
+_ARITHMETIC = re.compile(r"\(\((?:[^()]|\([^()]*\))*\)\)", re.DOTALL)
 _CLOSED = re.compile(r"[ \t]*\)")
 _IN_DOUBLE_QUOTES = re.compile(r"[^\"\\$`]+")
 _REDIRECTIONS = frozenset(("<", ">", ">>", "&>", "&>>", "<>", ">|", "<&", ">&", "<<<", "<<", "<<-"))
@@ -55,7 +58,7 @@ def simple_commands(text: str) -> list[SimpleCommand]:
     """The simple commands of a shell's text, in order.
 
     Raises:
-        ValueError: If a quote, substitution or here-document does not end.
+        ValueError: If a quote or substitution does not end.
     """
     return _Reader(text).read()
 
@@ -75,8 +78,6 @@ class _Reader:
         while self._at < len(self._text):
             self._step()
         self._end_command("")
-        if self._heres:
-            raise ValueError("a here-document does not end")
         return self._commands
 
     def _step(self) -> None:
@@ -88,6 +89,8 @@ class _Reader:
         elif text[at] == "#":
             end = text.find("\n", at)
             self._at = len(text) if end < 0 else end
+        elif not self._current.words and (arithmetic := _ARITHMETIC.match(text, at)):
+            self._at = arithmetic.end()
         elif text.startswith(("<(", ">("), at):
             self._current.substitutions.append(self._balanced(at + 2))
             self._current.words.append(text[at : self._at])
@@ -129,10 +132,11 @@ class _Reader:
         self._current = SimpleCommand()
         if command.words or command.substitutions:
             self._commands.append(command)
+            self._current.after = operator
             if operator in ("|", "|&"):
                 self._current.feeder = command
         elif operator in ("\n", ""):
-            self._current.feeder = command.feeder
+            self._current.feeder, self._current.after = command.feeder, command.after
 
     def _take(self, word: str, is_bare: bool) -> None:
         """Add a word, or act on it where it is one of the shell's own."""
@@ -186,8 +190,6 @@ class _Reader:
                 if bare == here.end:
                     break
                 lines.append(bare)
-            else:
-                raise ValueError("a here-document does not end")
             here.command.input = "\n".join(lines)
         self._heres = []
 
@@ -258,10 +260,10 @@ class _Reader:
         elif text.startswith("$(", at):
             self._current.substitutions.append(self._balanced(at + 2))
         elif text.startswith("${", at):
-            end_brace = text.find("}", at)
-            if end_brace < 0:
+            end_brace = _BRACED.match(text, at)
+            if end_brace is None:
                 raise ValueError("a substitution does not end")
-            self._at = end_brace + 1
+            self._at = end_brace.end()
         elif text.startswith("$'", at):
             end_quote = re.compile(r"(?:[^'\\]|\\.)*'", re.DOTALL).match(text, at + 2)
             if end_quote is None:

@@ -10,6 +10,7 @@ import yaml
 MAX_CHARACTERS = 64 * 1024 * 1024
 #: Of a text with aliases, each written out; people write a spec's command once for its tasks.
 MAX_CHARACTERS_WITH_ALIASES = 2 * 1024 * 1024
+MAX_NODES = 500_000  # ten times those of 1,024 variants
 MAX_DEPTH = 50  # lists and mappings within each other; libyaml's composer recurses without a check
 
 _Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -38,7 +39,9 @@ def _check_size(text: str) -> None:
     sizes: dict[str, int] = {}  # of each anchor, in characters with its aliases written out
     open_collections: list[tuple[str | None, int]] = []  # anchor, and total where it begins
     total, has_aliases = 0, False
-    for event in yaml.parse(text, Loader=_Loader):
+    for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
+        if number > MAX_NODES:
+            raise ValueError(f"it has more than {MAX_NODES} values")
         if isinstance(event, yaml.CollectionStartEvent):
             open_collections.append((event.anchor, total))
             total += 1

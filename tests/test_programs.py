@@ -40,6 +40,16 @@ TRAINS: dict[str, list[str]] = {
     "assignments": ["A=1", "B=2 3", "python", *COMMAND],
     "env": ["env", "-u", "B", "A=1", "python", *COMMAND],
     "env -i": ["/usr/bin/env", "-i", "PATH=/bin", "python", *COMMAND],
+    "env -S, joined": ["env", f"-Spython {TEXT}"],
+    "script -qc": ["script", "-qec", f"python {TEXT}", "/dev/null"],
+    "torchrun, a joined module": ["torchrun", "-molmix.launch.train", *COMMAND[1:]],
+    "arithmetic": ["bash", "-c", f"((x = 1 << 2))\npython {TEXT}"],
+    "quotes in a substitution": ["bash", "-c", f"y=${{x#'}}'}}; python {TEXT}"],
+    "behind a sourced file": ["bash", "-c", f"source env.sh && python {TEXT}"],
+    "behind a failure that exits": ["bash", "-c", f"cd x || exit 1; python {TEXT}"],
+    "behind exec with a file": ["bash", "-c", f"exec > log; python {TEXT}"],
+    "gantry's bash method, joined": [*ENTRY, "cd", "olmix;", "python", *COMMAND],
+    "gantry's bash method, into a file": [*ENTRY, "python", *COMMAND, ">log"],
     "env -S": ["env", "-S", f"python {TEXT}"],
     "env --chdir": ["env", "--chdir=olmix/launch", "python", "train.py", *COMMAND[1:]],
     "env -C": ["env", "-C", "olmix", "python", "launch/train.py", *COMMAND[1:]],
@@ -131,6 +141,11 @@ TRAINS: dict[str, list[str]] = {
 #: One form a row: what trains nothing, whatever it mentions.
 TRAINS_NOTHING: dict[str, list[str]] = {
     "nothing": [],
+    "a here-document without an end": ["bash", "-c", f"cat <<EOF\npython {TEXT}"],
+    "the help of train": ["python", SCRIPT, "train", "--help"],
+    "behind an exit": ["bash", "-c", f"exit 0; python {TEXT}"],
+    "behind an exec": ["bash", "-c", f"exec sleep 9; python {TEXT}"],
+    "a variable for a report": ["bash", "-c", f"$PYTHON report.py --text 'python {TEXT}'"],
     "an evaluation": [*ENTRY, "python", "-m", "oe_eval.launch", "--model", RUN.run_name],
     "a conversion": ["python", "convert_checkpoint.py", "train", *OPTIONS],
     "its help": ["python", SCRIPT, "--help"],
@@ -193,10 +208,40 @@ OPEN: dict[str, tuple[list[str], str]] = {
     "a run name in a variable": (["bash", "-c", f"python {TEXT} -n run-$i"], "left to a shell"),
     "an unknown program": (["run-with-retries", "python", *COMMAND], "may run it"),
     "an unknown shell script": (["bash", "wrap.sh", "python", *COMMAND], "may run it"),
-    "xargs": (["xargs", "-I{}", "bash", "-c", f"python {TEXT}"], "may run it"),
+    "xargs": (["xargs", "-I{}", "bash", "-c", f"python {TEXT}"], "what xargs runs"),
+    "the script in a variable": (["bash", "-c", f"S={SCRIPT}; torchrun $S train {ARGS}"], "script"),
+    "the module in a variable": (
+        ["bash", "-c", f"M=olmix.launch.train; python -m $M {ARGS}"],
+        "left",
+    ),
+    "the script as a pattern": (
+        ["bash", "-c", f"python olmix/*/train.py train {ARGS}"],
+        "not a known",
+    ),
+    "a text in a variable": (["bash", "-c", f"X='python {TEXT}'; eval \"$X\""], "left to a shell"),
+    "a shell's text in a variable": (["bash", "-c", f"X='python {TEXT}'; bash -c \"$X\""], "left"),
+    "arguments behind exec": (["bash", "-c", 'exec "$@"', "_", "python", *COMMAND], "left to"),
+    "arguments behind Python": (["bash", "-c", 'python "$@"', "_", *COMMAND], "left to a shell"),
+    "arguments behind torchrun": (["bash", "-c", "torchrun $@", "_", *COMMAND], "left to a shell"),
+    "arguments that are set": (["bash", "-c", f'set -- python {TEXT}; "$@"'], "left to a shell"),
+    "a file that is sourced": (["bash", "-c", f"echo 'python {TEXT}' > r.sh; . ./r.sh"], "writes"),
+    "a file that is executed": (["bash", "-c", f"echo 'python {TEXT}' > r.sh; ./r.sh"], "writes"),
+    "a file by tee": (["bash", "-c", f"echo 'python {TEXT}' | tee r.sh; bash r.sh"], "writes"),
+    "a substituted file": (["bash", "-c", f"bash <(echo 'python {TEXT}')"], "left to a shell"),
+    "standard input by name": (["bash", "-c", f"bash -s -- x <<E\npython {TEXT}\nE"], "fed to"),
+    "words from a pipe": (["bash", "-c", f"echo {TEXT} | xargs python"], "what xargs runs"),
+    "a trap": (["bash", "-c", f"trap 'python {TEXT}' EXIT"], "what trap runs"),
+    "an alias": (["bash", "-c", f"alias t='python {SCRIPT} train'; t {ARGS}"], "what alias runs"),
+    "options in a variable": (["bash", "-c", "cd $D; python train.py train $A"], "not a known"),
+    "behind a test": (["bash", "-c", f"[ -d x ] && python {TEXT}"], "only if a test"),
+    "behind a failure": (["bash", "-c", f"pip install x || python {TEXT}"], "only if another"),
+    "words that depend on gantry": (
+        [*ENTRY, "python", "report.py", "--cmd", "cd x", "&&", "python", *COMMAND],
+        "exec-method",
+    ),
     "two runs": (["bash", "-c", f"python {TEXT}; python {TEXT} -n other"], "more than once"),
     "an open quote": (["bash", "-c", f"python {TEXT} 'open"], "cannot be read"),
-    "an open here-document": (["bash", "-c", f"cat <<EOF\npython {TEXT}"], "cannot be read"),
+    "text without an end": (["bash", "-c", f"cd x; python train.py train {ARGS} 'x"], "cannot be"),
 }
 
 
@@ -307,3 +352,35 @@ def test_no_text_for_a_shell_is_beyond_it(pieces: list[str]) -> None:
         except TrainerCommandError:
             continue
         assert run is None or run.group_id
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bash", "-c", "cat > f <<'E'\nbash f train\nbash f train\nE\nbash f"],
+        ["bash", "-c", "A=train\n" * 1500 + "$X\n" * 1500],
+        ["foo", "-g", "58362402", *["bash", "-c", "x train;" * 2000] * 300],
+        ["bash", "-c", "$(" * 20_000 + "train"],
+    ],
+    ids=["a file that reads itself", "variables", "many shells", "nested substitutions"],
+)
+def test_a_command_made_to_take_long_does_not(words: list[str]) -> None:
+    try:
+        assert parse_trainer(words) is None
+    except TrainerCommandError:
+        pass
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["retry", "-g", "8", "python", *COMMAND],
+        ["launch", "-gpus", "8", "python", *COMMAND],
+        ["python", SCRIPT, "train", "-g", "11111111", *OPTIONS, "--unknown"],
+    ],
+)
+def test_an_open_case_names_no_group_that_is_not_certain(words: list[str]) -> None:
+    with pytest.raises(TrainerCommandError) as caught:
+        parse_trainer(words)
+
+    assert caught.value.group_id in (None, "58362402")
