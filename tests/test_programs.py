@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -209,15 +210,9 @@ OPEN: dict[str, tuple[list[str], str]] = {
     "an unknown program": (["run-with-retries", "python", *COMMAND], "may run it"),
     "an unknown shell script": (["bash", "wrap.sh", "python", *COMMAND], "may run it"),
     "xargs": (["xargs", "-I{}", "bash", "-c", f"python {TEXT}"], "what xargs runs"),
-    "the script in a variable": (["bash", "-c", f"S={SCRIPT}; torchrun $S train {ARGS}"], "script"),
-    "the module in a variable": (
-        ["bash", "-c", f"M=olmix.launch.train; python -m $M {ARGS}"],
-        "left",
-    ),
-    "the script as a pattern": (
-        ["bash", "-c", f"python olmix/*/train.py train {ARGS}"],
-        "not a known",
-    ),
+    "the script in a variable": (["bash", "-c", f"S={SCRIPT}; torchrun $S train {ARGS}"], "left"),
+    "the module in a variable": (["bash", "-c", f"M=a.train; python -m $M train {ARGS}"], "left"),
+    "the script as a pattern": (["bash", "-c", f"python */train.py train {ARGS}"], "not a known"),
     "a text in a variable": (["bash", "-c", f"X='python {TEXT}'; eval \"$X\""], "left to a shell"),
     "a shell's text in a variable": (["bash", "-c", f"X='python {TEXT}'; bash -c \"$X\""], "left"),
     "arguments behind exec": (["bash", "-c", 'exec "$@"', "_", "python", *COMMAND], "left to"),
@@ -365,10 +360,8 @@ def test_no_text_for_a_shell_is_beyond_it(pieces: list[str]) -> None:
     ids=["a file that reads itself", "variables", "many shells", "nested substitutions"],
 )
 def test_a_command_made_to_take_long_does_not(words: list[str]) -> None:
-    try:
+    with suppress(TrainerCommandError):
         assert parse_trainer(words) is None
-    except TrainerCommandError:
-        pass
 
 
 @pytest.mark.parametrize(
