@@ -40,6 +40,8 @@ def write_all(texts: Mapping[Path, str], mode: int) -> None:
             real = Path(os.path.realpath(path))
             if real.exists() and not real.is_file():
                 raise OSError("it is there, and no file")
+            if real in written:
+                raise OSError(f"another of these files is in the same place, {real}")
             real.parent.mkdir(parents=True, exist_ok=True)
             descriptor, written[real] = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:

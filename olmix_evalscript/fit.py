@@ -179,11 +179,12 @@ def _common_step(swarm: Swarm, results: Results) -> int:
 
 
 def _may_have_bpb(task: str, found: Iterable[Mapping[str, float | None]]) -> bool:
-    """Whether any variant has a task's BPB, or the task was not evaluated at all yet."""
+    """Whether evaluating the missing variants may still give a task's BPB: not if all variants with
+    results have the task without one."""
     if bpb_name(task) is None:
         return False
-    values = [bpb[task] for bpb in found if task in bpb]
-    return not values or any(value is not None for value in values)
+    evaluated = [bpb for bpb in found if bpb]
+    return not evaluated or any(task not in bpb or bpb[task] is not None for bpb in evaluated)
 
 
 def _lack(missing: Sequence[Metric], all_: Sequence[Metric], step: int, steps: list[int]) -> str:

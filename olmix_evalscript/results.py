@@ -307,11 +307,12 @@ def _of_table(
     for task in sorted(tasks):
         name = bpb_name(task)
         sources = [column for column in columns.get(name, ()) if column != name]
-        if name in filled and name != task and sources != [task]:
+        if name in filled and sources != ([] if name == task else [task]):
             what = " and ".join(map(shown, sources)) or "no task"
             raise FitError(
                 f"{path}: its column {name} is the BPB of {what} there, not of {task} alone. "
-                "Ask for all columns with `--tasks .`, or use the folder of raw results."
+                "Use the folder of raw results"
+                + ("." if sources else ", or ask for all columns with `--tasks .`.")
             )
         results, values = table.get(task, {}), table.get(name, {}) if name else {}
         for model in kept:

@@ -57,6 +57,16 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         write_whole(tmp_path, "text", 0o644)
 
 
+def test_two_links_to_one_file_are_refused_and_leave_nothing(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).symlink_to(tmp_path / "target")
+
+    with pytest.raises(InvalidInputError, match=r"cannot write .*/b: another .* same place"):
+        write_all({tmp_path / "a": "1", tmp_path / "b": "2"}, 0o644)
+
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a", "b"]
+
+
 def test_several_files_are_written_or_none(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     (tmp_path / "b").mkdir()

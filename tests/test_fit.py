@@ -234,6 +234,22 @@ def test_a_task_that_no_variant_has_a_bpb_of_is_left_out() -> None:
     assert (found.without_bpb, len(found.complete)) == (("lambada",), 2)
 
 
+def test_a_task_that_only_some_variants_were_evaluated_on_is_not_left_out() -> None:
+    rest = {task: 0.8 for task in TASKS if task != "lambada"}
+
+    found = collected({100: {**rest, "lambada": None}}, {100: rest}, {100: rest})
+
+    assert (found.without_bpb, shortfall(found)) == ((), ["variant 0-2: lacks other (1 of 1)"])
+
+
+def test_a_task_is_left_out_even_if_a_variant_has_no_results() -> None:
+    without = {100: {**everything(), "lambada": None}}
+
+    found = collected(without, without, {})
+
+    assert (found.without_bpb, len(found.complete)) == (("lambada",), 2)
+
+
 def test_a_task_that_was_never_evaluated_is_lacked_by_all() -> None:
     found = collected({100: {"lambada": 0.8}})
 

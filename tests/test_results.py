@@ -319,6 +319,14 @@ def test_a_column_of_bpb_that_may_be_of_another_task_is_refused(
         load(path, [RUN], [TASK])
 
 
+def test_a_bpb_task_whose_column_may_hold_another_task_s_bpb_is_refused(tmp_path: Path) -> None:
+    model = f"{RUN}_step100"
+    path = table(tmp_path, {BPB_TASK: {model: 0.9}, "mbpp:3shot::none": {model: 0.5}})
+
+    with pytest.raises(FitError, match=f"is the BPB of mbpp:3shot::none there, not of {BPB_TASK}"):
+        load(path, [RUN], [BPB_TASK])
+
+
 def test_a_value_in_the_json_that_is_not_bpb_is_refused_with_its_place(tmp_path: Path) -> None:
     path = table(tmp_path, {BPB_TASK: {f"{RUN}_step100": float("nan")}})
 
