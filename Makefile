@@ -12,8 +12,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_VENV := .demo-venv
 DEMO_DATE := 1767225600# 2026-01-01, so that the demo is the same every day
-DEMO_TASKS := arc_easy:rc::olmes:full hellaswag:rc::olmes:full mbpp:3shot:bpb::none \
-	minerva_math_algebra::olmes
 FAST := tests/test_command.py tests/test_trainers.py tests/test_swarm.py tests/test_script.py \
 	tests/test_scriptfile.py tests/test_clusters.py tests/test_options.py tests/test_programs.py \
 	tests/test_tasks.py tests/test_config.py tests/test_snapshot.py tests/test_files.py \
@@ -24,11 +22,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo lint check test shuffle bench picture clean
 
 demo: $(DEMO_VENV)/installed
-	@SOURCE_DATE_EPOCH=$(DEMO_DATE) $(DEMO_VENV)/bin/olmix-evalscript generate 58362402 \
-		--snapshot fixtures/58362402.yaml --output -
-	@$(DEMO_VENV)/bin/olmix-evalscript collect 58362402 --snapshot fixtures/58362402.yaml \
-		--results fixtures/58362402-results --priors fixtures/58362402-results/priors.yaml \
-		$(addprefix --task ,$(DEMO_TASKS))
+	@PATH="$(CURDIR)/$(DEMO_VENV)/bin:$$PATH" SOURCE_DATE_EPOCH=$(DEMO_DATE) \
+		bash tools/demo.sh "$$(mktemp -d)"
 
 $(DEMO_VENV)/installed: pyproject.toml
 	@$(PYTHON) -m venv $(DEMO_VENV)
@@ -44,7 +39,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck olmix_evalscript/templates/eval_script.sh .ci/run
+	$(BIN)/shellcheck olmix_evalscript/templates/eval_script.sh tools/demo.sh .ci/run
 
 check: lint
 	$(BIN)/python -m pytest -q $(FAST)

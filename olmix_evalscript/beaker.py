@@ -347,7 +347,7 @@ def _workspace_id(client: _Client, workspace: str) -> str:
     except _CallError as error:
         if error.code is _Code.NOT_FOUND:
             raise BeakerError(
-                f"there is no workspace {shown(workspace)}; expected OWNER/NAME such as ai2/olmix"
+                f"there is no workspace {shown(workspace)}; expected OWNER/NAME, such as ai2/olmix"
             ) from None
         raise _in_workspace(workspace, error) from None
     return id
@@ -592,7 +592,7 @@ def parse_spec(text: str) -> tuple[Task, ...]:
         text: The spec as YAML.
 
     Raises:
-        ValueError: If it is no spec.
+        ValueError: If it is not a spec.
     """
     spec = yamltext.load(text)
     tasks = spec.get("tasks") if isinstance(spec, dict) else None
@@ -614,5 +614,5 @@ def _words(task: dict[str, Any], key: str) -> tuple[str, ...]:
     value = task.get(key)
     words = () if yamltext.is_absent(value) else yamltext.strings(value)
     if words is None:
-        raise ValueError(f"{key!r} of a task is no list of strings")
+        raise ValueError(f"{key!r} of a task is not a list of strings")
     return words

@@ -55,7 +55,7 @@ def load(path: Path) -> EvalConfig:
     except ValueError as error:
         raise InvalidInputError(f"cannot use the config {path}: {error}") from None
     if not (config.tasks or config.cluster or config.model_backend):
-        inloop = "its inloop eval block is no task list; " if config.has_inloop_tasks else ""
+        inloop = "its inloop eval block is not a task list; " if config.has_inloop_tasks else ""
         raise InvalidInputError(
             f"the config {path} says nothing about this evaluation: {inloop}expected eval_tasks, "
             "eval_cluster or eval_model_backend, or a fit's offline tasks under eval"
@@ -140,7 +140,7 @@ def _eval_tasks(data: dict[str, Any]) -> tuple[str, ...]:
         return ()
     tasks = yamltext.strings(data["eval_tasks"])
     if not tasks:
-        raise ValueError("eval_tasks is no list of task names")
+        raise ValueError("eval_tasks is not a list of task names")
     return tasks
 
 

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
@@ -14,13 +14,20 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.experiment import STATUSES
+from olmix_evalscript.names import visible
 from olmix_evalscript.report import Report
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from olmix_evalscript.tables import Table
+
 FIRST_LINE = 1.0  # seconds until progress is said where no line can move
 NEXT_LINE = 10.0  # seconds between two such lines
+#: Colours of the statuses in a table; those on their way are cyan, and so are shades.
+COLOURS = {"succeeded": "green", "ok": "green", "failed": "red", "canceled": "yellow"}
+COLOURED = rf"\b(?:ok|{'|'.join(STATUSES)})\b|[░▒▓█]+"
 
 
 @dataclass(frozen=True)
@@ -65,28 +72,47 @@ class Console:
         """Whether data go to a person's screen."""
         return sys.stdout.isatty()
 
-    def table(self, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print data as a table.
-
-        On a terminal, what is the same in all of several rows is told once, above the table.
-        Elsewhere the table has all its columns, as wide as its cells.
-        """
-        from rich import box
+    @property
+    def width(self) -> int:
+        """The characters of a line of the terminal."""
         from rich.console import Console as RichConsole
-        from rich.table import Table
+
+        return RichConsole().width
+
+    def table(self, table: Table) -> None:
+        """Print a table on a terminal, a line for each row, whatever its width."""
+        from rich.console import Console as RichConsole
+        from rich.style import Style
         from rich.text import Text
 
-        columns = list(zip(heads, zip(*rows, strict=True), strict=True))
-        if self.is_terminal and len(rows) > 1:
-            for head, cells in columns:
-                if len(set(cells)) == 1 and cells[0]:
-                    self.data(f"{head}: {_printable(cells[0])}\n")
-            columns = [(head, cells) for head, cells in columns if len(set(cells)) > 1]
-        table = Table(*(head for head, _ in columns), box=box.SIMPLE_HEAD, pad_edge=False)
-        for row in zip(*(cells for _, cells in columns), strict=True):
-            table.add_row(*(Text(_printable(cell), overflow="fold") for cell in row))
-        rich = RichConsole(width=None if self.is_terminal else 1000, highlight=False)
-        rich.print(table)
+        from olmix_evalscript.tables import GAP, fitted
+
+        def coloured(text: str) -> Text:
+            line = Text(visible(text))
+            line.highlight_regex(COLOURED, lambda word: COLOURS.get(word, "cyan"))
+            return line
+
+        rich = RichConsole(highlight=False)
+        table = fitted(table, rich.width)
+        heads = Text(style="bold")
+        rows = [Text() for _ in table.columns[0].cells]
+        for column in table.columns:
+            width = 0 if column is table.columns[-1] else column.width + GAP
+            heads.append(visible(column.head).ljust(width))
+            for number, row in enumerate(rows):
+                cell = column.cells[number]
+                text = coloured(cell) if column.is_coloured else Text(visible(cell))
+                if column.urls:
+                    text.stylize(Style(link=visible(column.urls[number])))
+                row.append_text(text).append(" " * (width - len(cell)))
+        above = [Text(visible(line)) for line in table.above]
+        below = [coloured(line) for line in table.below]
+        if len(rows) > rich.height:
+            below.insert(0, heads)  # the first ones are out of sight
+        with rich.capture() as capture:
+            for line in (*above, heads, *rows, *below):
+                rich.print(line, no_wrap=True, overflow="ellipsis")
+        self.data(capture.get())
 
     def note(self, text: str) -> None:
         """Say what was done; not with --quiet."""
@@ -111,7 +137,7 @@ class Console:
         if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
             prefix = typer.style(prefix, fg=colour, bold=True)
         try:
-            print(f"{prefix}{_printable(text)}", file=sys.stderr, flush=True)
+            print(f"{prefix}{visible(text)}", file=sys.stderr, flush=True)
         except OSError:
             _discard(sys.stderr)
 
@@ -211,11 +237,6 @@ def _ignore(text: str) -> None:
 
 def _nothing() -> None:
     """Do nothing."""
-
-
-def _printable(text: str) -> str:
-    """Text with a question mark for whatever could move the cursor or break the line."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _progress() -> Progress:

@@ -8,7 +8,7 @@ class EvalScriptError(Exception):
 
 
 class InvalidInputError(EvalScriptError):
-    """A group ID, task, option, config or snapshot that cannot be meant as it is written."""
+    """A group ID, task, option, config or snapshot that makes no sense as it is written."""
 
 
 class BeakerError(EvalScriptError):

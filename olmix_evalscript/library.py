@@ -93,7 +93,7 @@ def today() -> date:
     """The day in UTC, or the one that SOURCE_DATE_EPOCH sets.
 
     Raises:
-        InvalidInputError: If SOURCE_DATE_EPOCH is no number of seconds.
+        InvalidInputError: If SOURCE_DATE_EPOCH is not a number of seconds.
     """
     seconds = os.environ.get("SOURCE_DATE_EPOCH")
     try:
@@ -101,6 +101,6 @@ def today() -> date:
             return datetime.fromtimestamp(int(seconds), timezone.utc).date()
     except (ValueError, OverflowError, OSError):
         raise InvalidInputError(
-            f"SOURCE_DATE_EPOCH is {seconds!r}; expected seconds since 1970, or nothing"
+            f"SOURCE_DATE_EPOCH is {seconds!r}: expected seconds since 1970, or nothing"
         ) from None
     return datetime.now(timezone.utc).date()

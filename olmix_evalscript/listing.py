@@ -9,10 +9,11 @@ takes bounds as inclusive, or rounds times to seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import inf, isqrt
+from queue import SimpleQueue
 from typing import Generic, Protocol, TypeVar
 
 from olmix_evalscript.errors import BeakerError
@@ -79,17 +80,24 @@ def read(
         BeakerError: If a page cannot be fetched, or a listing is out of order, repeats itself or
             breaks off before its end.
     """
-    slices = [_Slice(fetch, since, None) for fetch in fetches]
-    calls = {submit(each.next_page): each for each in slices}
+    done: SimpleQueue[Future[Page[T]]] = SimpleQueue()
+    calls: dict[Future[Page[T]], _Slice[T]] = {}
+
+    def start(slice_: _Slice[T]) -> None:
+        call = submit(slice_.next_page)
+        calls[call] = slice_
+        call.add_done_callback(done.put)
+
+    for fetch in fetches:
+        start(_Slice(fetch, since, None))
     while calls:
-        pages = []
-        for call in wait(calls, return_when=FIRST_COMPLETED).done:
-            slice_ = calls.pop(call)
-            page = call.result()
-            pages.append(slice_.take(page))
-            for each in slice_.rest(page, may_split=len(calls) < AT_ONCE - 2):
-                calls[submit(each.next_page)] = each
-        yield from pages
+        call = done.get()
+        slice_ = calls.pop(call)
+        page = call.result()
+        values = slice_.take(page)
+        for each in slice_.rest(page, may_split=len(calls) < AT_ONCE - 2):
+            start(each)
+        yield values
 
 
 def unseen(token: str, tokens: set[str]) -> str:
@@ -115,7 +123,6 @@ class _Slice(Generic[T]):
     seen: set[str] = field(default_factory=set)  # IDs
     _tokens: set[str] = field(default_factory=set)
     _token: str = ""
-    _first: float = inf  # the newest of the first page; what is newer was created meanwhile
     _newest: float = inf  # of the latest page
     _oldest: float = inf
 
@@ -126,15 +133,15 @@ class _Slice(Generic[T]):
 
     def take(self, page: Page[T]) -> list[T]:
         """What a page brings that belongs here and did not come before."""
+        times = [entry.created for entry in page.entries]
+        least = accumulate(times, min)
+        is_ordered = all(time <= low + MARGIN for time, low in zip(times, least, strict=True))
+        if page.token and not is_ordered:  # where to stop is told by the order
+            raise BeakerError("Beaker's listing of experiments is out of order. Try again.")
+        if times:
+            self._newest, self._oldest = times[0], min(*times, self._oldest)
         new = {entry.id: entry for entry in page.entries if entry.id not in self.seen}
         self.seen.update(new)
-        times = [entry.created for entry in new.values()]
-        if times:
-            if self._oldest == inf:
-                self._first = max(times)
-            if any(self._oldest + MARGIN < created <= self._first for created in times):
-                raise BeakerError("Beaker's listing of experiments is out of order. Try again.")
-            self._newest, self._oldest = max(times), min(*times, self._oldest)
         values = [entry.value for entry in new.values() if self._covers(entry.created)]
         if self.must_be_empty and values:
             raise BeakerError(

@@ -19,7 +19,7 @@ def check_group_id(group_id: str) -> str:
     """
     if not re.fullmatch(r"[0-9a-f]{8}", group_id):
         raise InvalidInputError(
-            f"{shown(group_id)} is no group ID; expected 8 characters of 0-9 and a-f such as "
+            f"{shown(group_id)} is not a group ID: expected 8 characters of 0-9 and a-f such as "
             "58362402. Try `olmix-evalscript list` to see yours."
         )
     return group_id
@@ -46,7 +46,7 @@ def check_cluster(what: str, value: str) -> str:
 def _check(what: str, value: str, pattern: re.Pattern[str], allowed: str) -> str:
     if not pattern.fullmatch(value):
         raise InvalidInputError(
-            f"{what} {shown(value)} is refused; expected {allowed}, no leading '-' and no '..'"
+            f"{what} {shown(value)} is not accepted: expected {allowed}, no leading '-' and no '..'"
         )
     return value
 
@@ -61,6 +61,11 @@ def shown(value: str) -> str:
 def printable(text: str) -> str:
     """Text with a question mark for whatever could move a terminal's cursor or break a line."""
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
+
+
+def visible(text: str) -> str:
+    """Text with a question mark for whatever could move the cursor or break the line."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def ranges(numbers: Iterable[int]) -> str:

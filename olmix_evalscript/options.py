@@ -360,6 +360,22 @@ class TableOptions(Panel):
 
 
 @dataclass(frozen=True)
+class ShowOptions(TableOptions):
+    """What is shown of a swarm."""
+
+    mixtures: Annotated[
+        bool, _option("--mixtures", help="Show the weight of each domain in each variant.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        if self.mixtures and self.json:
+            raise typer.BadParameter(
+                "cannot be combined with --json, which always has the mixtures",
+                param_hint="--mixtures",
+            )
+
+
+@dataclass(frozen=True)
 class ListOptions(TableOptions):
     """How swarms are listed, and where their scripts are looked for."""
 

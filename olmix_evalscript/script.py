@@ -38,7 +38,7 @@ class Evaluation:
 
 
 def check_evaluation(evaluation: Evaluation) -> Evaluation:
-    """Return what was asked for if it can be meant, without repeated tasks.
+    """Return an evaluation that makes sense, without repeated tasks.
 
     Raises:
         InvalidInputError: If a task, the cluster, the dashboard or the backend cannot be meant.
@@ -48,7 +48,7 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     check_cluster("evaluation cluster", evaluation.cluster)
     if evaluation.model_backend not in MODEL_BACKENDS:
         raise InvalidInputError(
-            f"{evaluation.model_backend!r} is no model backend; expected "
+            f"{evaluation.model_backend!r} is not a model backend: expected "
             f"{', '.join(MODEL_BACKENDS[:-1])} or {MODEL_BACKENDS[-1]}"
         )
     return replace(evaluation, tasks=check_tasks(evaluation.tasks))

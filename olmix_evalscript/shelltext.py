@@ -161,7 +161,7 @@ class _Reader:
                 self._current.words.append(word)
 
     def _redirect(self, operator: str) -> None:
-        """Read the target of a redirection; the number before it, as in ``2>``, is no argument."""
+        """Read the target of a redirection; the ``2`` of ``2>`` is not an argument."""
         words = self._current.words
         if words and words[-1].isdecimal() and self._text[self._at - len(operator) - 1].isdecimal():
             words.pop()

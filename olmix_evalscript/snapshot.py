@@ -42,7 +42,7 @@ def load(path: Path, group_id: str) -> list[Experiment]:
     """Read the experiments of a group from a snapshot.
 
     Raises:
-        InvalidInputError: If the file cannot be read, is no snapshot, or is one of another group.
+        InvalidInputError: If the file cannot be read, or is not a snapshot of the group.
     """
     try:
         data = yamltext.load(path.read_text(encoding="utf-8"))
@@ -59,7 +59,7 @@ def load(path: Path, group_id: str) -> list[Experiment]:
         return [_from_data(item) for item in _get(data, "experiments", list)]
     except ValueError as error:
         raise InvalidInputError(
-            f"{path} is no snapshot of {group_id}: {error}. "
+            f"{path} is not a snapshot of {group_id}: {error}. "
             f"Make one with `olmix-evalscript snapshot {group_id}`."
         ) from None
 
@@ -97,7 +97,7 @@ def _to_data(reading: Reading) -> dict[str, Any]:
 def _from_data(data: Any) -> Experiment:
     status = _get(data, "status", str)
     if status not in STATUSES:
-        raise ValueError(f"{status!r} is no status")
+        raise ValueError(f"{status!r} is not a status")
     created = datetime.strptime(_get(data, "created", str), _TIME)
     return Experiment(
         id=_get(data, "id", str),
@@ -126,5 +126,5 @@ def _get(data: Any, key: str, kind: type, default: Any = None) -> Any:
 def _strings(data: Any, key: str) -> tuple[str, ...]:
     strings = yamltext.strings(_get(data, key, list))
     if strings is None:
-        raise ValueError(f"{key!r} is no list of strings")
+        raise ValueError(f"{key!r} is not a list of strings")
     return strings

@@ -33,7 +33,7 @@ def task_set(name: str) -> tuple[str, ...]:
     """
     if name not in task_sets():
         raise InvalidInputError(
-            f"{name!r} is no task set; expected {' or '.join(task_sets())}. "
+            f"{name!r} is not a task set: expected {' or '.join(task_sets())}. "
             "Try `olmix-evalscript tasks`."
         )
     return tuple(task for tasks in task_sets()[name].values() for task in tasks)
@@ -52,7 +52,7 @@ def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     for task in unique:
         if not re.fullmatch(r"[A-Za-z0-9_*][A-Za-z0-9_.:+@/=,*|-]*", task):
             raise InvalidInputError(
-                f"{task!a} is no task name; expected one such as 'arc_easy:rc::olmes:full'"
+                f"{task!a} is not a task name: expected one such as 'arc_easy:rc::olmes:full'"
             )
     return unique
 

@@ -79,7 +79,7 @@ _NUMBER = "(?P<number>[0-9]{{4,6}})"
 _NAME_GROUP_NUMBER = "(?P<name>.+)-{group}-" + _NUMBER
 _NAME_NUMBER_GROUP = "(?P<name>.+)-" + _NUMBER + "-{group}"
 
-#: All must be known, also those of no interest here: the ``n`` in ``-y pretrain`` is no ``-n``.
+#: All must be known, also those of no interest here: the ``n`` in ``-y pretrain`` is not a ``-n``.
 _OPTIONS = {
     "n": "run-name",
     "g": "group-id",

@@ -63,7 +63,7 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
     page_size: int = PAGE_SIZE  # at most
     includes_after: bool = True  # whether what was created at a bound is within it
     includes_before: bool = False
-    rounds: frozenset[str] = frozenset()  # which times to seconds: "created", "bounds"
+    rounds: frozenset[str] = frozenset()  # which times to seconds: "created", "bounds", "order"
     counts_anew: bool = False  # for each page, so that what is created meanwhile moves the rest on
     raw: dict[str, bytes] = field(default_factory=dict)  # an answer as bytes, by method
     calls: Counter[str] = field(default_factory=Counter)  # answered, by method
@@ -234,7 +234,7 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         if options.HasField("created_before"):
             before = self._rounded("bounds", _time(options.created_before))
             found = [w for w in found if _is_past(before, self._created(w), self.includes_before)]
-        return sorted(found, key=self._created, reverse=True)
+        return sorted(found, key=lambda w: self._rounded("order", self._created(w)), reverse=True)
 
     def _created(self, workload: FakeWorkload) -> datetime:
         return self._rounded("created", workload.created)

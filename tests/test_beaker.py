@@ -390,6 +390,30 @@ def test_an_interrupt_ends_it_long_before_the_timeout(
     assert "Traceback" not in errors
 
 
+def test_an_interrupt_ends_the_wait_for_one_slice_of_a_long_listing(
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker(evaluations(500)))
+    slices = 0
+
+    def hang(request: Any) -> None:
+        nonlocal slices
+        if request.options.HasField("created_before"):
+            slices += 1
+            beaker.closing.wait(30)
+
+    beaker.hooks["ListWorkloads"] = hang
+    process = subprocess.Popen(
+        ["olmix-evalscript", "generate", "58362402"], cwd=tmp_path, env=environment
+    )
+    while not slices:
+        time.sleep(0.05)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.wait(timeout=HANGS) == 130
+
+
 def test_an_interrupt_ends_the_wait_for_a_server_that_is_away(
     beaker_of: Serve, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -374,10 +374,44 @@ def test_show_as_data_has_each_variant_and_its_directory(run: Run) -> None:
     assert first["experiments"][0]["url"].startswith("https://beaker.org/ex/01J")
 
 
-def test_show_as_a_table_has_a_line_for_each_variant(run: Run) -> None:
-    lines = run("show", "58362402", "--snapshot", DEMO).stdout.splitlines()
+def test_show_elsewhere_is_tab_separated_with_a_line_for_each_variant(run: Run) -> None:
+    heads, *rows = run("show", "58362402", "--snapshot", DEMO).stdout.splitlines()
 
-    assert sum("verify-tokens-140m-58362402-000" in line for line in lines) == 8
+    assert heads.split("\t")[:3] == ["variant", "run name", "status"]
+    assert [row.split("\t")[1] for row in rows] == [
+        f"verify-tokens-140m-58362402-{number:04d}" for number in range(8)
+    ]
+
+
+def test_mixtures_elsewhere_are_tab_separated_in_full_precision(run: Run) -> None:
+    lines = run("show", "58362402", "--snapshot", DEMO, "--mixtures").stdout.splitlines()
+
+    assert lines[0].split("\t") == ["variant", "run name", "arxiv", "dclm:adult_content", "wiki"]
+    assert lines[1] == "0\tverify-tokens-140m-58362402-0000\t0.6229\t0.1189\t0.2582"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [("0.7229,", "sum to 1.1"), ("0.6229+,", "cannot be read")],
+)
+def test_mixtures_that_are_none_are_not_drawn(
+    run: Run, tmp_path: Path, wrong: str, problem: str
+) -> None:
+    snapshot = tmp_path / "wrong.yaml"
+    snapshot.write_text(Path(DEMO).read_text().replace("0.6229,", wrong))
+
+    result = run("show", "58362402", "--snapshot", str(snapshot), "--mixtures")
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "variant 0" in result.stderr
+    assert problem in result.stderr
+
+
+def test_mixtures_cannot_be_combined_with_json(run: Run) -> None:
+    result = run("show", "58362402", "--snapshot", DEMO, "--mixtures", "--json")
+
+    assert result.returncode == 2
+    assert "--mixtures" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -515,16 +549,67 @@ def on_a_terminal(arguments: list[str], cwd: Path, environment: dict[str, str]) 
     return shown.decode()
 
 
-def test_show_on_a_terminal_tells_once_what_all_variants_share(
+def lines_of(shown: str) -> list[str]:
+    """The lines of what a terminal shows, without colours and links."""
+    return re.sub(r"\x1b\]8;.*?\x1b\\|\x1b\[[0-9;]*m", "", shown).splitlines()
+
+
+def test_show_on_a_terminal_says_once_what_all_variants_share(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     arguments = ["show", "58362402", "--snapshot", DEMO]
 
-    shown = on_a_terminal(arguments, tmp_path, {**environment, "TERM": "xterm", "COLUMNS": "120"})
+    shown = on_a_terminal(arguments, tmp_path, {**environment, "TERM": "xterm"})
 
-    assert shown.count("s3://ai2-llm/checkpoints/kylel/RUN-NAME") == 1
+    assert "  checkpoint root: s3://ai2-llm/checkpoints/kylel" in lines_of(shown)
     assert shown.count("ai2/neptune-cirrascale") == 1
-    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in shown.splitlines()) <= 120
+
+
+@pytest.mark.parametrize("fixture", sorted(FIXTURES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_table_on_a_terminal_fits_its_width(
+    environment: dict[str, str], tmp_path: Path, fixture: Path
+) -> None:
+    group_id = re.search(r"group_id: '?(\w+)", fixture.read_text())
+    assert group_id is not None
+    terminal = {**environment, "TERM": "xterm", "COLUMNS": "80"}
+
+    arguments = ["show", group_id[1], "--snapshot", str(fixture), "-q"]
+    shown = [
+        line
+        for line in lines_of(on_a_terminal(arguments, tmp_path, terminal))
+        if not line.startswith("warning: ")
+    ]
+
+    assert max(map(len, shown)) <= 80
+    assert any(re.match(r"\d+ variants?: ", line) for line in shown)
+
+
+def test_mixtures_on_a_terminal_are_shades(environment: dict[str, str], tmp_path: Path) -> None:
+    arguments = ["show", "58362402", "--snapshot", DEMO, "--mixtures", "-q"]
+
+    shown = on_a_terminal(arguments, tmp_path, {**environment, "TERM": "xterm", "NO_COLOR": "1"})
+
+    assert lines_of(shown)[:2] == [
+        "#    A      B      C",
+        "0   62██   12▒▒   26▓▓",
+    ]
+
+
+def test_list_fits_a_terminal(
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
+) -> None:
+    swarms = [
+        *recent(variants(2, "11111111", "a-name-of-a-swarm-that-is-rather-long"), 2),
+        *recent(variants(1, "22222222"), 1),
+    ]
+    swarms[0].status = "failed"
+    beaker_of(FakeBeaker(swarms))
+
+    shown = on_a_terminal(["list"], tmp_path, {**environment, "TERM": "xterm"})
+
+    lines = lines_of(shown.rpartition("\x1b[2K")[2])
+    assert max(map(len, lines)) <= 80
+    assert lines[-2:] == ["2 swarms", "3 variants: 2 succeeded, 1 failed"]
 
 
 def test_a_slow_search_shows_its_progress_on_a_terminal(

@@ -58,7 +58,7 @@ def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["type: inloop, ", ""])
 def test_nothing_but_tasks_of_the_training_is_said(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(InvalidInputError, match="inloop eval block is no task list"):
+    with pytest.raises(InvalidInputError, match="inloop eval block is not a task list"):
         config(tmp_path, INLOOP.replace("type: inloop, ", kind))
 
 

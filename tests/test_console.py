@@ -15,13 +15,14 @@ import pytest
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import InvalidInputError
 
+LINK = re.compile(r"\x1b\]8;(?:id=\d+)?;(.*?)\x1b\\")
 CONTROL = re.compile(r"\x1b\[\??(\d*)(?:;\d+)*([A-Za-z])|(\r)|(\n)|([^\x1b\r\n]+)")
 
 
 def screen(shown: str) -> list[str]:
     """The lines that a terminal which got this text has on its screen at last."""
     lines, row, column = [""], 0, 0
-    for count, code, start, line_end, text in CONTROL.findall(shown):
+    for count, code, start, line_end, text in CONTROL.findall(LINK.sub("", shown)):
         if text:
             lines[row] = lines[row].ljust(column)[:column] + text + lines[row][column + len(text) :]
             column += len(text)
@@ -37,14 +38,15 @@ def screen(shown: str) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def at_a_terminal(code: str, cwd: Path) -> str:
-    """What a terminal gets of Python code that has a console."""
+def at_a_terminal(code: str, cwd: Path, **environment: str) -> str:
+    """What a terminal of 80 columns gets of Python code that has a console."""
     code = "from olmix_evalscript.console import Console\n" + textwrap.dedent(code)
+    environment = {"TERM": "xterm", "COLUMNS": "80", "LINES": "24", **environment}
     pid, terminal = pty.fork()
     if pid == 0:
         try:
             os.chdir(cwd)
-            os.execve(sys.executable, [sys.executable, "-c", code], {"TERM": "xterm"})
+            os.execve(sys.executable, [sys.executable, "-c", code], environment)
         finally:
             os._exit(127)
     shown = b""
@@ -115,6 +117,63 @@ def test_a_bar_within_another_is_the_other(tmp_path: Path) -> None:
         """,
         tmp_path,
     )
+
+
+TABLE = """
+    from olmix_evalscript.tables import Column, Table
+    columns = (
+        Column("run name", ("succeeded-0001", "\\x1b[2Jfailed-0002"), urls=("https://a", "https://b")),
+        Column("status", ("succeeded", "failed"), is_coloured=True),
+    )
+    Console().table(Table("variant", columns, below=("1 succeeded", "1 failed")))
+"""
+
+
+def test_a_table_has_a_line_for_each_row(tmp_path: Path) -> None:
+    shown = at_a_terminal(TABLE, tmp_path)
+
+    assert screen(shown) == [
+        "run name         status",
+        "succeeded-0001   succeeded",
+        "?[2Jfailed-0002  failed",
+        "1 succeeded",
+        "1 failed",
+        "",
+    ]
+
+
+def test_statuses_are_coloured_and_names_are_not(tmp_path: Path) -> None:
+    shown = at_a_terminal(TABLE, tmp_path)
+
+    assert shown.count("\x1b[32msucceeded\x1b[0m") == 2
+    assert shown.count("\x1b[31mfailed\x1b[0m") == 2
+
+
+def test_a_cell_links_to_its_url(tmp_path: Path) -> None:
+    assert LINK.findall(at_a_terminal(TABLE, tmp_path)) == ["https://a", "", "https://b", ""]
+
+
+def test_no_color_takes_colours_and_leaves_links(tmp_path: Path) -> None:
+    shown = at_a_terminal(TABLE, tmp_path, NO_COLOR="1")
+
+    assert not re.search(r"\x1b\[3\dm", shown)
+    assert "https://a" in shown
+
+
+def test_a_dumb_terminal_gets_text_alone(tmp_path: Path) -> None:
+    assert "\x1b" not in at_a_terminal(TABLE, tmp_path, TERM="dumb")
+
+
+def test_a_line_is_no_wider_than_the_terminal(tmp_path: Path) -> None:
+    shown = at_a_terminal(TABLE, tmp_path, COLUMNS="20")
+
+    assert max(map(len, screen(shown))) <= 20
+
+
+def test_a_table_taller_than_the_terminal_has_its_heads_below_too(tmp_path: Path) -> None:
+    shown = at_a_terminal(TABLE, tmp_path, LINES="1")
+
+    assert screen(shown)[3] == screen(shown)[0] == "run name         status"
 
 
 def test_notes_and_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:

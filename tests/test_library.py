@@ -74,7 +74,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, change: dict[str, objec
 
 
 def test_a_wrong_group_id_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="no group ID"):
+    with pytest.raises(InvalidInputError, match="not a group ID"):
         generate_eval_script("x", run_names=["a"], user="k", cluster="c", weka=False)
 
 

@@ -18,6 +18,8 @@ from olmix_evalscript import beaker, listing
 from olmix_evalscript.beaker import Search
 from olmix_evalscript.errors import BeakerError
 from olmix_evalscript.report import Report
+from olmix_evalscript.swarm import all_swarms
+from tests.factories import GROUP, experiment
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, spec
 
 NEWEST = datetime(2026, 3, 2, 17, 4, 11, 250_000, tzinfo=timezone.utc)
@@ -75,7 +77,7 @@ def scanned(since: datetime | None = None) -> list[str]:
     page_size=st.integers(1, 9),
     includes_after=st.booleans(),
     includes_before=st.booleans(),
-    rounds=st.sampled_from([(), ("created",), ("bounds",), ("created", "bounds")]),
+    rounds=st.frozensets(st.sampled_from(["created", "bounds", "order"])),
     counts_anew=st.booleans(),
     meanwhile=st.integers(0, 12),
     since=st.none() | st.integers(0, 80),
@@ -87,7 +89,7 @@ def test_each_workload_is_read_once(
     page_size: int,
     includes_after: bool,
     includes_before: bool,
-    rounds: tuple[str, ...],
+    rounds: frozenset[str],
     counts_anew: bool,
     meanwhile: int,
     since: int | None,
@@ -97,7 +99,7 @@ def test_each_workload_is_read_once(
     server.hold(list(there))
     server.page_size, server.counts_anew = page_size, counts_anew
     server.includes_after, server.includes_before = includes_after, includes_before
-    server.rounds = frozenset(rounds)
+    server.rounds = rounds
     created_meanwhile = iter(range(meanwhile))
 
     def launch(request: Any) -> None:
@@ -191,6 +193,56 @@ def test_an_abandoned_listing_leaves_no_thread(fake: FakeBeaker) -> None:
     while any("ThreadPool" in t.name for t in set(threading.enumerate()) - before):
         assert time.monotonic() < deadline, "a thread stayed behind"
         time.sleep(0.02)
+
+
+@given(st.permutations(range(4)))
+def test_the_list_does_not_depend_on_the_order_of_pages(order: list[int]) -> None:
+    jobs = [
+        experiment(f"{name}-{GROUP}-000{n}", status=status)
+        for n, (name, status) in enumerate([("a", "failed"), ("b", "succeeded")] * 2)
+    ]
+
+    (swarm,) = all_swarms([[jobs[place]] for place in order])
+
+    assert (swarm.name, [v.status for v in swarm.variants]) == (
+        "a",
+        ["failed", "succeeded", "failed", "succeeded"],
+    )
+
+
+def source(times: list[int], bounds: list[int | None]) -> listing.Fetch[int]:
+    """A listing of things created at these times, which notes the bounds that it is asked for."""
+
+    def fetch(after: int | None, before: int | None, token: str) -> listing.Page[int]:
+        bounds.append(after)
+        within = [
+            listing.Entry(str(t), t, t)
+            for t in sorted(times, reverse=True)
+            if (after is None or t > after) and (before is None or t < before)
+        ]
+        start = int(token or 0)
+        page, rest = within[start : start + 50], within[start + 50 :]
+        return listing.Page(page, str(start + 50) if rest else "", len(page) == 50)
+
+    return fetch
+
+
+def test_what_was_created_at_the_edge_of_two_slices_is_read_once() -> None:
+    times = [listing.BEGINNING + n * listing.SECOND * 60 for n in range(1, 500)]
+    bounds: list[int | None] = []
+    with ThreadPoolExecutor(1) as pool:
+        list(listing.read([source(times, bounds)], None, pool.submit))
+        edges = [after + listing.MARGIN for after in bounds if after is not None]
+        times.append(edges[0])
+
+        found = [
+            time
+            for page in listing.read([source(times, bounds)], None, pool.submit)
+            for time in page
+        ]
+
+    assert found.count(edges[0]) == 1
+    assert sorted(found) == sorted(times)
 
 
 def test_a_failure_in_one_slice_is_the_failure_of_all() -> None:

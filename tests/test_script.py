@@ -99,13 +99,13 @@ def test_other_backends_run_them_with_the_rest() -> None:
     ("change", "reason"),
     [
         ({"tasks": ()}, "no tasks"),
-        ({"tasks": ("a b",)}, "no task name"),
-        ({"tasks": ("-x",)}, "no task name"),
-        ({"tasks": ("$(id)",)}, "no task name"),
+        ({"tasks": ("a b",)}, "not a task name"),
+        ({"tasks": ("-x",)}, "not a task name"),
+        ({"tasks": ("$(id)",)}, "not a task name"),
         ({"dashboard": "a'b"}, "dashboard"),
         ({"dashboard": "a,b"}, "dashboard"),
         ({"cluster": "a;b"}, "cluster"),
-        ({"model_backend": "tgi"}, "no model backend"),
+        ({"model_backend": "tgi"}, "not a model backend"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(change: dict[str, object], reason: str) -> None:

@@ -336,7 +336,7 @@ def test_eight_hexadecimal_characters_are_a_group_id(group_id: str) -> None:
 
 @pytest.mark.parametrize("group_id", ["", "5836240", "583624020", "DEADBEEF", "5836240g", "x\n"])
 def test_anything_else_is_no_group_id(group_id: str) -> None:
-    with pytest.raises(InvalidInputError, match="no group ID"):
+    with pytest.raises(InvalidInputError, match="not a group ID"):
         check_group_id(group_id)
 
 

@@ -1,4 +1,4 @@
-"""Draw docs/terminal.svg: real commands, run on the demo snapshot, and what they print.
+"""Draw docs/terminal.svg: what tools/demo.sh prints.
 
 Usage: python tools/terminal_svg.py [FILE]
 
@@ -21,40 +21,24 @@ from rich.text import Text
 
 ROOT = Path(__file__).resolve().parent.parent
 DATE = "1773014400"  # 2026-03-09
-WIDTH = 100  # columns
-COMMANDS = (
-    "olmix-evalscript generate 58362402 --snapshot fixtures/58362402.yaml",
-    "head -n 16 output/eval_scripts/olmix-58362402.sh",
-    "grep '^  variant ' output/eval_scripts/olmix-58362402.sh",
-)
+WIDTH = 120  # columns
 
 
-def transcript() -> list[tuple[str, str]]:
-    """Run the commands in an empty folder that holds the fixtures alone.
-
-    Returns:
-        Each command, and what it printed to stdout and stderr.
-    """
+def transcript() -> str:
+    """What the demo prints, in an empty folder that the picture does not name."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {"SOURCE_DATE_EPOCH": DATE, **os.environ, "PATH": path, "COLUMNS": str(WIDTH)}
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "fixtures").symlink_to(ROOT / "fixtures")
-        return [
-            (
-                command,
-                subprocess.run(
-                    ["bash", "-c", command],
-                    cwd=folder,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    check=True,
-                ).stdout,
-            )
-            for command in COMMANDS
-        ]
+        output = subprocess.run(
+            ["bash", str(ROOT / "tools" / "demo.sh"), folder],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=True,
+        ).stdout
+    return re.sub(r"\b\d+ s\b", "0 s", output.replace(folder, "FOLDER")).strip()
 
 
 def draw() -> str:
@@ -62,9 +46,10 @@ def draw() -> str:
     console = Console(
         record=True, width=WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor"
     )
-    for command, output in transcript():
-        console.print(Text.assemble(("$ ", "bold green"), (command, "bold")), soft_wrap=True)
-        console.print(Text(output.rstrip("\n")), soft_wrap=True)
+    for line in transcript().splitlines():
+        is_command, is_comment = line.startswith("$ "), re.match(r"\d\. ", line)
+        style = "bold" if is_command else "bold green" if is_comment else ""
+        console.print(Text(line, style=style), soft_wrap=True)
     svg = console.export_svg(title="olmix-evalscript")
     # Without the fonts that rich would have a reader's browser fetch.
     svg = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.S)

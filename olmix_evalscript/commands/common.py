@@ -26,7 +26,7 @@ def find_swarm(group_id: str, source: Finding, safety: SafetyOptions, console: C
     if swarm.unreadable and not safety.allow_partial:
         raise SwarmError(
             f"{len(swarm.unreadable)} experiments that may belong to {group_id} cannot be "
-            "read, so a script would lack them. Use --allow-partial to go without."
+            "read. Look at the warnings above; then use --allow-partial to skip them."
         )
     if swarm.doubts and safety.strict:
         raise SwarmError(f"{group_id}: stopped because of the warnings above (--strict)")

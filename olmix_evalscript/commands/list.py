@@ -30,8 +30,9 @@ def list_swarms(
     from olmix_evalscript import beaker
     from olmix_evalscript.commands.common import report_workspaces
     from olmix_evalscript.library import script_path
-    from olmix_evalscript.overview import in_words, summary_data
+    from olmix_evalscript.overview import summary_data, swarm_rows, swarm_table
     from olmix_evalscript.swarm import all_swarms
+    from olmix_evalscript.tables import tab_separated
 
     console = general.console(context)
     finding = replace(search, since=search.since or "30d").source()
@@ -49,26 +50,10 @@ def list_swarms(
     if not data:
         console.note("No swarm was found. Look further back with --since, or with --workspace.")
         return
-    heads = (
-        *("group", "swarm", "trainer", "variants", "unreadable", "evaluations"),
-        *("user", "cluster", "created", "script"),
-    )
-    rows = [
-        (
-            item["group_id"],
-            item["name"],
-            ", ".join(item["trainers"]),
-            in_words(item["variants"]),
-            str(item["unreadable"] or ""),
-            in_words(item["evaluations"]),
-            ", ".join(item["users"]),
-            ", ".join(item["clusters"]),
-            item["created"][:10],
-            item["script"] or "",
-        )
-        for item in data
-    ]
-    console.table(heads, rows)
+    if console.is_terminal:
+        console.table(swarm_table(data))
+    else:
+        console.data(tab_separated(swarm_rows(data)))
 
 
 def _if_exists(path: Path) -> str | None:

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import typer
 
 from olmix_evalscript.app import command
-from olmix_evalscript.options import FindingOptions, GeneralOptions, TableOptions, VariantOptions
+from olmix_evalscript.options import FindingOptions, GeneralOptions, ShowOptions, VariantOptions
+
+if TYPE_CHECKING:
+    from olmix_evalscript.console import Console
+    from olmix_evalscript.swarm import Swarm
 
 
 @command(
     "GROUP_ID [OPTIONS]",
     examples=(
         "olmix-evalscript show 58362402",
+        "olmix-evalscript show 58362402 --mixtures",
         "olmix-evalscript show 58362402 --json | jq '.variants[].checkpoint_dir'",
     ),
 )
 def show(
     context: typer.Context,
     finding: FindingOptions,
-    output: TableOptions,
+    output: ShowOptions,
     variants: VariantOptions,
     general: GeneralOptions,
 ) -> None:
-    """Show a swarm's variants and where their checkpoints should be."""
+    """Show a swarm's variants and where their checkpoints should be, or their mixtures."""
     from olmix_evalscript.commands.common import report_swarm, report_workspaces
-    from olmix_evalscript.overview import count_by_status, in_words, swarm_data
+    from olmix_evalscript.overview import swarm_data, variant_rows, variant_table
+    from olmix_evalscript.tables import tab_separated
 
     console = general.console(context)
     source, group_id = finding.source(), finding.group
@@ -36,24 +43,23 @@ def show(
     if output.json:
         console.data(json.dumps(swarm_data(swarm), indent=2) + "\n")
         return
-    roots = {variant.checkpoint_dir.rpartition("/")[0] for variant in swarm.variants}
-    shared = f"{roots.pop()}/RUN-NAME" if len(roots) == 1 and console.is_terminal else ""
-    rows = [
-        (
-            str(v["number"]),
-            v["run_name"],
-            v["status"],
-            v["user"],
-            v["cluster"],
-            shared or v["checkpoint_dir"],
-            v["experiments"][0]["url"],
-            in_words(count_by_status(variant.evaluations)),
-            "; ".join(v["notes"]),
-        )
-        for variant, v in zip(swarm.variants, swarm_data(swarm)["variants"], strict=True)
-    ]
-    heads = (
-        *("#", "run name", "status", "user", "cluster", "checkpoints", "experiment"),
-        *("evaluations", "notes"),
-    )
-    console.table(heads, rows)
+    if output.mixtures:
+        _show_mixtures(swarm, console)
+    elif console.is_terminal:
+        console.table(variant_table(swarm))
+    else:
+        console.data(tab_separated(variant_rows(swarm)))
+
+
+def _show_mixtures(swarm: Swarm, console: Console) -> None:
+    from olmix_evalscript.fit import mixtures
+    from olmix_evalscript.overview import mixture_rows, mixture_table
+    from olmix_evalscript.tables import tab_separated
+
+    mixed = mixtures(swarm)
+    for note in mixed.notes:
+        console.warn(note)
+    if console.is_terminal:
+        console.table(mixture_table(swarm, mixed, console.width))
+    else:
+        console.data(tab_separated(mixture_rows(swarm, mixed)))

@@ -123,7 +123,7 @@ parse_only() {
   [[ $1 =~ $range ]] || refuse "--only needs numbers such as 0,3,5-9, not '$1'"
   for part in ${1//,/ }; do
     number=$((10#${part%-*})) last=$((10#${part#*-}))
-    [ "$number" -le "$last" ] || refuse "--only: $part is no range"
+    [ "$number" -le "$last" ] || refuse "--only: $part is not a range"
     while [ "$number" -le "$last" ]; do
       [[ " ${NUMBERS[*]} " == *" $number "* ]] || refuse "there is no variant $number"
       ONLY="$ONLY $number "
