@@ -51,10 +51,8 @@ def run_tests(version: str, python: str, folder: Path) -> int:
     kept.write_text("".join(f"{line}\n" for line in freeze.splitlines() if "==" in line))
     subprocess.run([*install, "--constraints", str(kept), *TOOLS], check=True)
     print(f"--- Python {version}, {bound} versions of the dependencies", flush=True)
-    files = [
-        str(ROOT / "tests" / f"test_{name}.py")
-        for name in (*TESTS, *(SLOW_TESTS if oldest else ()))
-    ]
+    names = (*TESTS, *SLOW_TESTS) if oldest else TESTS
+    files = [str(ROOT / "tests" / f"test_{name}.py") for name in names]
     options = ["-q", "-n", "2", "-p", "no:cacheprovider"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("COV")}
     environment["PATH"] = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
