@@ -400,18 +400,17 @@ def test_an_interrupt_ends_the_wait_for_one_slice_of_a_long_listing(
         nonlocal slices
         if request.options.HasField("created_before"):
             slices += 1
-            beaker.closing.wait(30)
+            beaker.closing.wait(2 * LONG)
 
     beaker.hooks["ListWorkloads"] = hang
     process = subprocess.Popen(
         ["olmix-evalscript", "generate", "58362402"], cwd=tmp_path, env=environment
     )
-    while not slices:
-        time.sleep(0.05)
+    until(lambda: slices)
 
     process.send_signal(signal.SIGINT)
 
-    assert process.wait(timeout=HANGS) == 130
+    assert process.wait(timeout=LONG) == 130
 
 
 def test_an_interrupt_ends_the_wait_for_a_server_that_is_away(
