@@ -61,9 +61,9 @@ def _statuses() -> list[str]:
 
 
 def _backends() -> list[str]:
-    from olmix_evalscript.script import MODEL_BACKENDS
+    from olmix_evalscript.script import COOKBOOK
 
-    return list(MODEL_BACKENDS)
+    return list(COOKBOOK.model_backends)
 
 
 # --- Evaluation ---------------------------------------------------------------------------

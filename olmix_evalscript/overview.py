@@ -255,7 +255,7 @@ def mixture_table(swarm: Swarm, mixtures: Mixtures, width: int) -> Table:
         weights = [sum(row.get(name, 0.0) for name in names) for row in rows]
         cells = tuple(_cell(weight) for weight in weights)
         columns.append(Column(f"{key:>3}", cells, is_key=True, is_coloured=True))
-        what = names[0] if key != "rest" else f"the other {len(rest)} domains"
+        what = names[0] if key != "rest" else f"the other {counted(len(rest), 'domain')}"
         low, high = per_cent(min(weights)), per_cent(max(weights))
         legend.append(f"{key:>4}  {low:>3} to {high:>3} %  {what}")
     if not domains:

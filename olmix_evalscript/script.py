@@ -6,7 +6,8 @@ replaced, and nothing else. Every value goes in single quotes or, checked, into 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.resources import files
@@ -20,10 +21,23 @@ from olmix_evalscript.swarm import Swarm
 from olmix_evalscript.tasks import check_tasks
 from olmix_evalscript.trainers import can_read, check_root
 
-#: ``--model-backend`` of olmo-cookbook-eval evaluate.
-MODEL_BACKENDS = ("olmo_core", "hf", "vllm")
-#: Tasks that do not run on vllm and are submitted a second time with ``-v hf``.
-NOT_ON_VLLM = ("ultrachat_masked_ppl", "wildchat_masked_ppl")
+
+@dataclass(frozen=True)
+class EvaluationTool:
+    """What is particular to a program that evaluates. The template has a section for it, too."""
+
+    name: str
+    model_backends: tuple[str, ...]
+    not_on_vllm: tuple[str, ...]  # tasks that are submitted in a second call, on hf
+    shows: tuple[str, ...]  # arguments with which it shows something, and submits nothing
+
+
+COOKBOOK = EvaluationTool(
+    name="olmo-cookbook-eval",
+    model_backends=("olmo_core", "hf", "vllm"),
+    not_on_vllm=("ultrachat_masked_ppl", "wildchat_masked_ppl"),
+    shows=("--help", "--version"),
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +47,7 @@ class Evaluation:
     tasks: tuple[str, ...]
     dashboard: str
     cluster: str = "aus"
-    model_backend: str = "olmo_core"  # one of MODEL_BACKENDS
+    model_backend: str = "olmo_core"  # one of COOKBOOK.model_backends
     extra_arguments: tuple[str, ...] = ()  # for olmo-cookbook-eval, as they are
 
 
@@ -41,16 +55,21 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     """Return an evaluation that makes sense, without repeated tasks.
 
     Raises:
-        InvalidInputError: If a task, the cluster, the dashboard or the backend cannot be meant.
+        InvalidInputError: If a task, the cluster, the dashboard, the backend or an argument
+            cannot be meant.
     """
     if evaluation.dashboard:
         check_name("dashboard", evaluation.dashboard)
     check_cluster("evaluation cluster", evaluation.cluster)
-    if evaluation.model_backend not in MODEL_BACKENDS:
+    *backends, last = COOKBOOK.model_backends
+    if evaluation.model_backend not in COOKBOOK.model_backends:
         raise InvalidInputError(
             f"{evaluation.model_backend!r} is not a model backend: expected "
-            f"{', '.join(MODEL_BACKENDS[:-1])} or {MODEL_BACKENDS[-1]}"
+            f"{', '.join(backends)} or {last}"
         )
+    for argument in evaluation.extra_arguments:
+        if argument in COOKBOOK.shows:
+            raise InvalidInputError(f"{COOKBOOK.name} would submit nothing with {argument}")
     return replace(evaluation, tasks=check_tasks(evaluation.tasks))
 
 
@@ -80,19 +99,22 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
                 "try --eval-cluster aus"
             )
     text = (files("olmix_evalscript") / "templates" / "eval_script.sh").read_text(encoding="utf-8")
-    for block, lines in (
-        ("header", _header(swarm, today)),
-        ("settings", _settings(swarm, evaluation, roots)),
-        ("variants", _variants(swarm, roots)),
-    ):
-        text = _replace(text, block, lines)
-    return with_checksum(text)
+    blocks = {
+        "header": _header(swarm, today),
+        "settings": _settings(swarm, evaluation, roots),
+        "variants": _variants(swarm, roots),
+    }
+    return with_checksum(_fill(text, blocks))
 
 
-def _replace(text: str, block: str, lines: Iterable[str]) -> str:
-    before, _, rest = text.partition(f"#@begin {block}\n")
-    _, _, after = rest.partition(f"#@end {block}\n")
-    return before + "".join(f"{line}\n" for line in lines) + after
+def _fill(template: str, blocks: Mapping[str, Iterable[str]]) -> str:
+    """Put lines in the place of all blocks at once: what is put in may look like a block."""
+    return re.sub(
+        r"^#@begin (\w+)\n.*?^#@end \1\n",
+        lambda block: "".join(f"{line}\n" for line in blocks[block[1]]),
+        template,
+        flags=re.M | re.S,
+    )
 
 
 def _quote(value: str) -> str:
@@ -146,7 +168,7 @@ def _header(swarm: Swarm, today: date) -> list[str]:
 
 
 def _settings(swarm: Swarm, evaluation: Evaluation, roots: dict[str, str]) -> list[str]:
-    on_hf = NOT_ON_VLLM if evaluation.model_backend == "vllm" else ()
+    on_hf = COOKBOOK.not_on_vllm if evaluation.model_backend == "vllm" else ()
     hf_tasks = [task for task in evaluation.tasks if task in on_hf]
     lines = [
         f"GROUP_ID={_quote(swarm.group_id)}",

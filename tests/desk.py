@@ -27,9 +27,9 @@ LONG = 60  # seconds; what takes longer hangs
 
 # All the programs that a script may use besides olmo-cookbook-eval and those for storage.
 USERLAND = (
-    *("awk", "cat", "cksum", "grep", "head", "ls", "mkdir", "mktemp", "mv", "rm", "sleep", "sort"),
-    "tail",
-)
+    "awk", "cat", "cksum", "dd", "grep", "head", "ls", "mkdir", "mkfifo", "mktemp", "mv", "ps",
+    "readlink", "rm", "rmdir", "sleep", "sort", "tail", "wc",
+)  # fmt: skip
 
 # What OLMo-core's Checkpointer.latest_checkpoint looks for in a step.
 RAW = ("train/rank0.pt", "model_and_optim/.metadata", ".metadata.json")
@@ -72,6 +72,7 @@ class Desk:
 
     def tool(self, name: str, body: str) -> None:
         path = self.bin / name
+        path.unlink(missing_ok=True)  # it may be a link to the machine's own program
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
 

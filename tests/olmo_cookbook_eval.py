@@ -27,6 +27,8 @@ MANY = ("tasks", "task_args")
 
 # The options of `evaluate`: short name, long name, and a kind or the choices.
 OPTIONS: tuple[tuple[str, str, str | tuple[str, ...]], ...] = (
+    ("", "--help", FLAG),
+    ("", "--version", FLAG),
     ("-a", "--add-bos-token", FLAG),
     ("-c", "--cluster", TEXT),
     ("-d", "--dashboard", TEXT),
@@ -114,9 +116,9 @@ def parse(arguments: list[str]) -> dict[str, Any]:
                 misuse(f"Option {name} requires an argument.")
             value = rest.pop(0)
         put(call, name, value)
-    if len(checkpoints) != 1:
+    if len(checkpoints) != 1 and not {"help", "version"} & set(call):
         misuse(f"expected one CHECKPOINT_PATH, got {checkpoints}")
-    return {**call, "checkpoint": checkpoints[0]}
+    return {**call, "checkpoint": "".join(checkpoints)}
 
 
 def put(call: dict[str, Any], name: str, value: str) -> None:
@@ -139,9 +141,16 @@ def check(call: dict[str, Any]) -> None:
     scheme, found, _ = call["checkpoint"].partition("://")
     if found and scheme not in ("s3", "gs", "gcs"):
         sys.exit(f"ValueError: Unsupported scheme '{scheme}'")
-    for item in filter(None, call.get("model_args", "").split(",")):
-        if item.count("=") != 1:
-            sys.exit("ValueError: not enough values to unpack")
+    gantry, model = call.get("gantry_args", ""), call.get("model_args", "")
+    items = [*model.split(","), *call.get("task_args", [])]
+    if not all(item.count("=") == 1 for item in items if item.strip()):
+        sys.exit("ValueError: not enough values to unpack")
+    if not all("=" in item for item in gantry.split(",") if item.strip()):
+        sys.exit("ValueError: not enough values to unpack")
+    if {"oe_eval_branch", "oe_eval_commit"} & set(call) and "use_gantry" not in call:
+        sys.exit("ValueError: If oe-eval branch or commit is provided, use --use-gantry.")
+    if "use_backend_in_run_name" in call and call.get("name_suffix", "").strip():
+        sys.exit("ValueError: name_suffix and use_backend_in_run_name cannot both be provided")
     if "" in call["tasks"]:
         sys.exit("IndexError: string index out of range")
 
@@ -163,6 +172,9 @@ def main() -> None:
     if sys.argv[1:2] != ["evaluate"]:
         misuse(f"No such command {sys.argv[1:2]}.")
     call = parse(sys.argv[2:])
+    if {"help", "version"} & set(call):
+        print("Usage: olmo-cookbook-eval evaluate [OPTIONS] CHECKPOINT_PATH")
+        return
     check(call)
     note(f"{os.getpid()} {call['checkpoint']}")
     wanted = {

@@ -106,6 +106,8 @@ def test_other_backends_run_them_with_the_rest() -> None:
         ({"dashboard": "a,b"}, "dashboard"),
         ({"cluster": "a;b"}, "cluster"),
         ({"model_backend": "tgi"}, "not a model backend"),
+        ({"extra_arguments": ("-g", "--help")}, "would submit nothing with --help"),
+        ({"extra_arguments": ("--version",)}, "would submit nothing with --version"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(change: dict[str, object], reason: str) -> None:
@@ -152,6 +154,18 @@ def test_extra_arguments_reach_the_script_as_they_are(words: list[str]) -> None:
     )
 
     assert done.stdout.decode() == "".join(f"{word}\0" for word in words or [""])
+
+
+@pytest.mark.parametrize("block", ["header", "settings", "variants"])
+def test_an_argument_may_look_like_a_block_of_the_template(block: str) -> None:
+    argument = f"\n#@begin {block}\nx\n#@end {block}\n"
+    evaluation = replace(EVALUATION, extra_arguments=(argument,))
+
+    script = render(swarm(variant(0)), evaluation, TODAY)
+
+    assert bash(script, 'printf %s "${EXTRA_ARGS[0]}"; variants; echo "${NUMBERS[@]}"') == (
+        f"{argument}0\n"
+    )
 
 
 @given(st.text())
