@@ -1,6 +1,7 @@
 # make demo    the demo swarm's script and its files for the fit, from Python and this checkout alone
 # make check   the fast half of the tests: lint, format, types, shell, the rooms without processes
 # make test    all tests
+# make shuffle all tests, in an order that is new each time
 # make bench   timings, as ratios measured side by side
 # make picture docs/terminal.svg, from the tool's own output
 
@@ -14,11 +15,11 @@ DEMO_DATE := 1767225600# 2026-01-01, so that the demo is the same every day
 FAST := tests/test_command.py tests/test_trainers.py tests/test_swarm.py tests/test_script.py \
 	tests/test_scriptfile.py tests/test_clusters.py tests/test_options.py tests/test_programs.py \
 	tests/test_tasks.py tests/test_config.py tests/test_snapshot.py tests/test_files.py \
-	tests/test_results.py tests/test_fit.py
+	tests/test_results.py tests/test_fit.py tests/test_yamltext.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo check test bench picture clean
+.PHONY: demo lint check test shuffle bench picture clean
 
 demo: $(DEMO_VENV)/installed
 	@PATH="$(CURDIR)/$(DEMO_VENV)/bin:$$PATH" SOURCE_DATE_EPOCH=$(DEMO_DATE) \
@@ -49,6 +50,9 @@ test: lint
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.interpreters
+
+shuffle: $(VENV)/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 -p randomly
 
 bench: $(VENV)/installed
 	$(BIN)/pip install --quiet beaker-gantry

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import leftovers
 from tests.fake_beaker import FakeBeaker
+from tests.storage import Bucket, need, s3_server
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 DATE = "1767225600"  # 2026-01-01
@@ -79,6 +80,14 @@ def environment(tmp_path: Path, temporary: Path) -> dict[str, str]:
         "COLUMNS": "80",
         **{name: value for name, value in os.environ.items() if name.startswith("COV")},
     }
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """The bucket of checkpoints and results."""
+    need("aws")
+    with s3_server(tmp_path_factory.mktemp("s3"), "ai2-llm") as bucket:
+        yield bucket
 
 
 @pytest.fixture

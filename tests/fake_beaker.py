@@ -359,7 +359,11 @@ def spec(arguments: list[str], **fields: Any) -> str:
         "constraints": {"cluster": ["ai2/neptune"]},
         "envVars": [{"name": "BEAKER_TOKEN", "secret": "KYLEL_BEAKER_TOKEN"}],
     }
-    return yaml.safe_dump({"version": "v2", **fields, "tasks": [task]}, sort_keys=False)
+    return yaml.dump(
+        {"version": "v2", **fields, "tasks": [task]},
+        Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper),
+        sort_keys=False,
+    )
 
 
 def trainer_arguments(run_name: str, group_id: str, **options: str) -> list[str]:
@@ -399,10 +403,11 @@ def variants(
 def evaluations(count: int, group_id: str = "58362402") -> list[FakeWorkload]:
     """Evaluation jobs whose names carry the ID."""
     start = datetime(2026, 3, 4, 9, 0, 0, tzinfo=timezone.utc)
+    evaluation = spec(["python", "-m", "oe_eval.launch", "--model", f"run-{group_id}"])
     return [
         FakeWorkload(
             name=f"lmeval-verify-tokens-140m-{group_id}-{number % 128:04d}_step22100-{number:04x}",
-            spec=spec(["python", "-m", "oe_eval.launch", "--model", f"run-{group_id}"]),
+            spec=evaluation,
             created=start + timedelta(seconds=number),
             status="succeeded" if number % 3 else "failed",
         )

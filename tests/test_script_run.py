@@ -41,7 +41,6 @@ from tests.storage import (
     gs_server,
     gsutil_server,
     need,
-    s3_server,
 )
 
 MASKED = ("ultrachat_masked_ppl", "wildchat_masked_ppl")
@@ -57,13 +56,6 @@ def steps(listed: str) -> dict[int, str]:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
-    need("aws")
-    with s3_server(tmp_path_factory.mktemp("s3"), "ai2-llm") as bucket:
-        yield bucket
 
 
 @pytest.fixture(scope="session")
@@ -847,10 +839,7 @@ AWKS = ["mawk", "gawk", "original-awk", "busybox", "awk"]
 
 @pytest.mark.parametrize("awk", AWKS)
 def test_steps_beyond_31_bits_stay_whole(desk: Desk, awk: str) -> None:
-    path = shutil.which(awk)
-    if path is None:
-        pytest.skip(f"{awk} is not installed")
-    desk.link("awk", path)
+    desk.link("awk", need(awk))
     desk.save("mix-a", "step3000000000", "step999999999", "step9007199254740993")
     desk.write(["mix-a"])
 
@@ -1125,20 +1114,14 @@ STORY = (
 
 @pytest.mark.parametrize("awk", AWKS)
 def test_every_awk_will_do(desk: Desk, awk: str) -> None:
-    path = shutil.which(awk)
-    if path is None:
-        pytest.skip(f"{awk} is not installed")
-    desk.link("awk", path)
+    desk.link("awk", need(awk))
 
     assert tell_a_story(desk) == STORY
 
 
 def test_busybox_will_do_for_all_programs(desk: Desk) -> None:
-    path = shutil.which("busybox")
-    if path is None:
-        pytest.skip("busybox is not installed")
     for program in USERLAND:
-        desk.link(program, path)
+        desk.link(program, need("busybox"))
 
     assert tell_a_story(desk) == STORY
 
@@ -1190,8 +1173,9 @@ def test_the_script_keeps_to_what_bash_3_2_and_every_userland_have(what: str) ->
 # --- bash's own opinion, and shellcheck's -----------------------------------------------
 
 
-@pytest.mark.parametrize("backend", ["olmo_core", "hf", "vllm"])
-@pytest.mark.parametrize("count", [1, 1000])
+@pytest.mark.parametrize(
+    ("backend", "count"), [("olmo_core", 1), ("hf", 1), ("vllm", 1), ("vllm", 1000)]
+)
 def test_scripts_are_clean(desk: Desk, backend: str, count: int) -> None:
     desk.write(
         names(count),

@@ -36,10 +36,13 @@ def test_what_is_not_one_document_is_an_error_that_names_the_line(text: str, lin
 
 @given(st.text())
 def test_no_text_raises_anything_but_an_error_of_one_line(text: str) -> None:
+    message = "none"
     try:
         yamltext.load(text)
     except ValueError as error:
-        assert len(str(error).splitlines()) == 1
+        message = str(error)
+
+    assert len(message.splitlines()) == 1
 
 
 # --- bounds -----------------------------------------------------------------------------
@@ -55,7 +58,7 @@ def test_collections_are_read_down_to_the_greatest_depth(start: str, end: str) -
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 100_000])
 @pytest.mark.parametrize(("start", "end"), [("[", "]"), ("{a: ", "}")])
 def test_what_is_nested_deeper_is_refused(start: str, end: str, depth: int) -> None:
-    with pytest.raises(ValueError, match="nested too deeply|maximum nesting depth"):
+    with pytest.raises(ValueError, match=r"nested too deeply|maximum nesting depth"):
         yamltext.load(start * depth + end * depth)
 
 
@@ -114,7 +117,7 @@ def test_a_null_is_absent(null: str) -> None:
 
 
 def test_what_is_not_there_is_absent() -> None:
-    assert yamltext.is_absent({}.get("key"))
+    assert yamltext.is_absent(None)
 
 
 @pytest.mark.parametrize("value", ["nil", "none", "0", "false", "[]", "{}"])
