@@ -31,9 +31,9 @@ END
 
   say "1. A swarm's group ID becomes a script (here Beaker's answers are in a snapshot):"
   run olmix-evalscript generate $GROUP --snapshot snapshot.yaml --config launch.yaml --checkpoint-root $ROOT -o $SCRIPT
-  run head -n 4 $SCRIPT
+  run head -n 3 $SCRIPT
   say "2. The script finds checkpoints. Variant 6 is behind; the last save of variant 7 is half-written:"
-  run_to 5 bash $SCRIPT --list
+  run_to 3 bash $SCRIPT --list
   say "3. It submits what is ready, here to a stand-in for olmo-cookbook-eval:"
   run bash $SCRIPT --only 0-1
   say "4. With the results, it all becomes what olmix fit reads:"
@@ -43,7 +43,7 @@ END
   say "All files are in $FOLDER"
 }
 
-say() { printf '\n%s\n' "$*"; }
+say() { printf '%s\n' "$*"; }
 
 # Show a command and what it prints; some exit with 1 by design.
 run() {
