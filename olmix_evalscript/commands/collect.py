@@ -73,18 +73,24 @@ def collect(
     else:
         collected = _collected(swarm, Path(fit.results), metrics, fit.step, exact, console)
         _report(collected, script, safety.allow_partial, console)
+        domains = mixed.domains_of(collected.complete)
+        dropped = set(mixed.domains) - set(domains)
+        if dropped:
+            console.note(
+                f"Left out of ratios.csv, since no complete variant has it: {listed(dropped)}"
+            )
         texts = {"ratios.csv": mixed.csv(collected.complete), "metrics.csv": collected.csv()}
         then = (
             "fit.yaml needs --priors, such as `olmix priors compute --config GENERATION.yaml "
             "--output priors.yaml` writes"
         )
         if priors is not None:
-            unused = unused_priors(mixed.domains, priors)
+            unused = unused_priors(domains, priors)
             if unused:
-                console.note(f"Left out of the priors, since no variant has it: {listed(unused)}")
-            texts["fit.yaml"] = fit_yaml(
-                folder.absolute(), mixed.domains, collected.metrics, priors
-            )
+                console.note(
+                    f"Left out of the priors, since ratios.csv does not have it: {listed(unused)}"
+                )
+            texts["fit.yaml"] = fit_yaml(folder.absolute(), domains, collected.metrics, priors)
             then = _line(
                 "olmix", "fit", "--config", folder / "fit.yaml", "--output-dir", folder / "fit"
             )
