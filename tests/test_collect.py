@@ -128,6 +128,27 @@ def test_allow_partial_leaves_out_the_domains_of_the_other_variants(
     assert "Left out of ratios.csv, since no complete variant has it: arxiv" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("old", "options"),
+    [
+        ("metrics.csv", ()),
+        ("fit.yaml", ()),
+        ("fit.yaml", (*CHOSEN, "--results", str(RESULTS))),
+    ],
+)
+def test_files_of_an_earlier_collect_are_not_left_beside_new_ones(
+    run: Run, work: Path, old: str, options: tuple[str, ...]
+) -> None:
+    (work / FOLDER).mkdir(parents=True)
+    (work / FOLDER / old).write_text("old")
+
+    result = run("collect", "58362402", *DEMO, *options)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert [file.name for file in (work / FOLDER).iterdir()] == [old]
+    assert f"{FOLDER}/{old}" in result.stderr
+
+
 def test_allow_partial_does_not_write_empty_tables(run: Run, work: Path, results: Path) -> None:
     options = ("--results", str(results), "-t", "lambada", "-t", TASKS[0], "--allow-partial")
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from olmix_evalscript.swarm import Swarm
     from olmix_evalscript.tasks import Metric
 
+#: What collect writes, given all it needs.
+FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
+
 
 @command(
     "GROUP_ID [OPTIONS]",
@@ -94,6 +97,12 @@ def collect(
             then = _line(
                 "olmix", "fit", "--config", folder / "fit.yaml", "--output-dir", folder / "fit"
             )
+    old = [str(folder / name) for name in FILES if name not in texts and (folder / name).exists()]
+    if old:
+        raise FitError(
+            f"nothing was written: {' and '.join(old)} of an earlier collect would be left beside "
+            "the new files. Delete what is old, or name another folder with --output."
+        )
     write_all({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
     console.note(f"Next: {then}")
