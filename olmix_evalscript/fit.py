@@ -40,14 +40,18 @@ class Mixtures:
     ratios: Mapping[str, Mapping[str, float]]  # run name to domain to its share, 0 to 1
     notes: tuple[str, ...] = ()  # what is odd about them
 
-    def csv(self, variants: Iterable[Variant]) -> str:
-        """``ratios.csv``: a row for each of these variants; 0 where it has not a domain."""
+    def domains_of(self, variants: Sequence[Variant]) -> list[str]:
+        """The domains that any of these variants was trained on, sorted."""
+        mixtures = [self.ratios[variant.run_name] for variant in variants]
+        return [name for name in self.domains if any(mixture.get(name) for mixture in mixtures)]
+
+    def csv(self, variants: Sequence[Variant]) -> str:
+        """``ratios.csv``: a row for each of these variants, a column for each domain of theirs; 0
+        where it has not a domain."""
+        domains = self.domains_of(variants)
         return _csv(
-            self.domains,
-            (
-                (v, [self.ratios[v.run_name].get(name, 0.0) for name in self.domains])
-                for v in variants
-            ),
+            domains,
+            ((v, [self.ratios[v.run_name].get(name, 0.0) for name in domains]) for v in variants),
         )
 
 
@@ -224,7 +228,7 @@ def fit_yaml(
     Args:
         folder: Where ratios.csv and metrics.csv are; absolute, since olmix takes their paths as
             seen from where it is started.
-        domains: Those of the swarm.
+        domains: Those of ratios.csv.
         metrics: Those of metrics.csv.
         priors: Cut down to the domains, as olmix demands; not scaled.
 
@@ -237,7 +241,7 @@ def fit_yaml(
         ("the priors have no token count of", set(domains) - set(counts)),
     )
     if any(names for _, names in lacks):
-        unused = ("no variant has", set(unused_priors(domains, priors)))
+        unused = ("ratios.csv does not have", set(unused_priors(domains, priors)))
         raise FitError(
             "; ".join(f"{what} {listed(names)}" for what, names in (*lacks, unused) if names)
         )
@@ -260,7 +264,7 @@ def fit_yaml(
 
 
 def unused_priors(domains: Iterable[str], priors: Priors) -> list[str]:
-    """The domains of the priors that no variant has."""
+    """The domains of the priors that are not among these."""
     return sorted({*priors.relative_sizes, *priors.token_counts} - set(domains))
 
 

@@ -109,6 +109,46 @@ def test_allow_partial_writes_the_complete_variants(run: Run, work: Path, result
     assert "variant 2: no results" in result.stderr
 
 
+def test_allow_partial_leaves_out_the_domains_of_the_other_variants(
+    run: Run, work: Path, results: Path
+) -> None:
+    for number in (0, 1, 2, 4, 5, 6, 7):  # all that have arxiv
+        of(results, number).unlink()
+
+    result = run(
+        "collect", "58362402", *DEMO, *CHOSEN, "--results", str(results), "--priors", PRIORS,
+        "--step", "22100", "--allow-partial",
+    )  # fmt: skip
+
+    assert result.returncode == 0, result.stderr
+    domains = ["dclm:adult_content", "wiki"]
+    head, _ = (work / FOLDER / "ratios.csv").read_text().splitlines()
+    fit = yaml.safe_load((work / FOLDER / "fit.yaml").read_text())
+    assert head.split(",")[3:] == domains == list(fit["priors"]["relative_sizes"])
+    assert "Left out of ratios.csv, since no complete variant has it: arxiv" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "options"),
+    [
+        ("metrics.csv", ()),
+        ("fit.yaml", ()),
+        ("fit.yaml", (*CHOSEN, "--results", str(RESULTS))),
+    ],
+)
+def test_files_of_an_earlier_collect_are_not_left_beside_new_ones(
+    run: Run, work: Path, old: str, options: tuple[str, ...]
+) -> None:
+    (work / FOLDER).mkdir(parents=True)
+    (work / FOLDER / old).write_text("old")
+
+    result = run("collect", "58362402", *DEMO, *options)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert [file.name for file in (work / FOLDER).iterdir()] == [old]
+    assert f"{FOLDER}/{old}" in result.stderr
+
+
 def test_allow_partial_does_not_write_empty_tables(run: Run, work: Path, results: Path) -> None:
     options = ("--results", str(results), "-t", "lambada", "-t", TASKS[0], "--allow-partial")
 
@@ -180,7 +220,7 @@ def test_priors_of_other_domains_are_left_out(run: Run, work: Path) -> None:
         "collect", "58362402", *DEMO, *CHOSEN, "--results", str(RESULTS), "--priors", "priors.yaml"
     )
 
-    assert "Left out of the priors, since no variant has it: web" in result.stderr
+    assert "Left out of the priors, since ratios.csv does not have it: web" in result.stderr
 
 
 @pytest.mark.parametrize("options", [["--step", "22100"], ["--priors", PRIORS]])

@@ -88,6 +88,12 @@ def test_a_variant_has_a_row_and_a_domain_a_column() -> None:
     )
 
 
+def test_a_domain_that_no_written_row_has_is_no_column() -> None:
+    found = swarm({"wiki": 1.0, "web": 0.0}, {"web": 1.0})
+
+    assert mixtures(found).csv(found.variants[:1]).startswith("run,name,index,wiki\n")
+
+
 @st.composite
 def _mixtures(draw: st.DrawFn) -> dict[str, float]:
     # The trainers drop blanks and single quotes from a source, so none is in a domain's name.
@@ -323,7 +329,7 @@ def test_domains_that_priors_and_swarm_do_not_share_are_named() -> None:
 
     assert str(caught.value) == (
         "the priors have no relative size of dclm:a; the priors have no token count of dclm:a, "
-        "wiki; no variant has dclm_a"
+        "wiki; ratios.csv does not have dclm_a"
     )
 
 

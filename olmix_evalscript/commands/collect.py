@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from olmix_evalscript.swarm import Swarm
     from olmix_evalscript.tasks import Metric
 
+#: What collect writes, given all it needs.
+FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
+
 
 @command(
     "GROUP_ID [OPTIONS]",
@@ -73,21 +76,33 @@ def collect(
     else:
         collected = _collected(swarm, Path(fit.results), metrics, fit.step, exact, console)
         _report(collected, script, safety.allow_partial, console)
+        domains = mixed.domains_of(collected.complete)
+        dropped = set(mixed.domains) - set(domains)
+        if dropped:
+            console.note(
+                f"Left out of ratios.csv, since no complete variant has it: {listed(dropped)}"
+            )
         texts = {"ratios.csv": mixed.csv(collected.complete), "metrics.csv": collected.csv()}
         then = (
             "fit.yaml needs --priors, such as `olmix priors compute --config GENERATION.yaml "
             "--output priors.yaml` writes"
         )
         if priors is not None:
-            unused = unused_priors(mixed.domains, priors)
+            unused = unused_priors(domains, priors)
             if unused:
-                console.note(f"Left out of the priors, since no variant has it: {listed(unused)}")
-            texts["fit.yaml"] = fit_yaml(
-                folder.absolute(), mixed.domains, collected.metrics, priors
-            )
+                console.note(
+                    f"Left out of the priors, since ratios.csv does not have it: {listed(unused)}"
+                )
+            texts["fit.yaml"] = fit_yaml(folder.absolute(), domains, collected.metrics, priors)
             then = _line(
                 "olmix", "fit", "--config", folder / "fit.yaml", "--output-dir", folder / "fit"
             )
+    old = [str(folder / name) for name in FILES if name not in texts and (folder / name).exists()]
+    if old:
+        raise FitError(
+            f"nothing was written: {' and '.join(old)} of an earlier collect would be left beside "
+            "the new files. Delete what is old, or name another folder with --output."
+        )
     write_all({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
     console.note(f"Next: {then}")
