@@ -66,7 +66,7 @@ def test_with_results_and_priors_there_is_all_that_the_fit_reads(run: Run, work:
         "ratios": str(work / FOLDER / "ratios.csv"),
         "metrics": str(work / FOLDER / "metrics.csv"),
     }
-    assert "8 of 8 variants have all 4 metrics at step 22100" in result.stderr
+    assert "8 of 8 variants have all metrics (4) at step 22100" in result.stderr
     assert f"olmix fit --config {FOLDER}/fit.yaml --output-dir {FOLDER}/fit" in result.stderr
 
 

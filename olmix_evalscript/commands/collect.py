@@ -164,7 +164,7 @@ def _report(collected: Collected, script: Path, allow_partial: bool, console: Co
     if collected.without_bpb:
         console.note(f"Left out, without bits per byte: {', '.join(collected.without_bpb)}")
     console.note(
-        f"{complete} of {total} variants have all {len(collected.metrics)} metrics at step {step}"
+        f"{complete} of {total} variants have all metrics ({len(collected.metrics)}) at step {step}"
     )
     for line in shortfall(collected):
         console.warn(line)
