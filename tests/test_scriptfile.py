@@ -55,7 +55,7 @@ def test_a_script_can_be_executed(path: Path) -> None:
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda text: text.replace("set -uo pipefail", "set -o pipefail"),
+        lambda text: text.replace("\nmain ", "\n: main "),
         lambda text: text.replace("'lambada'", "'arc_easy'"),
         lambda text: text + "\n",
         lambda text: text.rstrip("\n"),
@@ -141,7 +141,7 @@ def test_other_line_ends_are_a_difference(path: Path) -> None:
     lines = difference(path, script())
 
     assert lines is not None
-    assert "-set -uo pipefail\\r" in lines
+    assert '-main "$@"\\r' in lines
 
 
 def test_a_missing_line_end_is_a_difference(path: Path) -> None:
