@@ -397,7 +397,8 @@ list_gs() {
 
 list_folder() {
   local path="${1#/weka/}" run
-  cd "$WEKA_MOUNT" && ls -d "${path%%/*}/." >/dev/null || return # the bucket, which must be there
+  cd "$WEKA_MOUNT" || return
+  [ -d "${path%%/*}/." ] || ls -d "${path%%/*}/." >/dev/null || return # the bucket must be there
   if [[ $path =~ /step[0-9]*$ ]]; then
     list_run "${path%/*}" "$path"
     return
@@ -437,9 +438,10 @@ can_read() {
 }
 
 # Of files, one a line, the complete checkpoints: directory, step and kind. Raw ones have what
-# OLMo-core's latest_checkpoint asks for; a conversion has its config.json before its weights.
+# OLMo-core's latest_checkpoint asks for; a conversion has its config.json before its weights. For
+# a pipeline alone: awk takes the place of its shell, which spares a process.
 checkpoints() {
-  awk -v OFS="$TAB" '
+  exec awk -v OFS="$TAB" '
     function put(kind) {
       match(path, /\/step[0-9]+(-hf)?$/)
       step = substr(path, RSTART + 5)
@@ -466,17 +468,14 @@ checkpoints() {
 lookup() {
   local attempt status
   storage "$1"
-  printf 'failed\t%s\n' "$1" >"$2.found"
   for attempt in 1 2 3; do
     [ "$attempt" -eq 1 ] || sleep "$attempt"
-    "$LISTER" "$1" 2>"$2.error" | checkpoints >"$2.part"
+    "$LISTER" "$1" 2>"$2.error" | checkpoints >"$2.found"
     status=$?
     [ "$status" -ne 1 ] || ! grep -q 'matched no objects' "$2.error" || status=0 # gcloud and gsutil
-    if [ "$status" -eq 0 ]; then
-      mv "$2.part" "$2.found"
-      return
-    fi
+    [ "$status" -ne 0 ] || return 0
   done
+  printf 'failed\t%s\n' "$1" >"$2.found"
 }
 
 # What to look up: the steps of each run, or runs by the beginning that their names share. It takes
