@@ -571,6 +571,18 @@ def test_a_lock_whose_process_is_another_one_by_now_is_taken_over(four: Desk) ->
     assert four.run().returncode == 0
 
 
+@pytest.mark.parametrize("folders", ["", "taken"], ids=["made", "taken"])
+def test_a_lock_that_was_only_being_made_or_taken_by_who_is_gone_is_taken_over(
+    four: Desk, folders: str
+) -> None:
+    four.tool("sleep", "")
+    (lock(four) / folders).mkdir(parents=True)
+
+    done = four.run()
+
+    assert (done.returncode, len(four.calls()), lock(four).exists()) == (0, 4, False)
+
+
 def test_a_lock_of_another_machine_is_left_to_the_user(four: Desk, dead: int) -> None:
     put_lock(four, "another-machine", f"bash {four.path}", str(dead))
 

@@ -676,22 +676,32 @@ show_conversion() {
 HELD='' # whether the lock is ours
 
 # The lock's file `run` has the host, the command, and the processes: this one, and each submission,
-# since those outlive a script that is killed.
+# since those outlive a script that is killed. Only who has made its folder `taken` reads and writes it.
 lock() {
-  if ! mkdir "$LOCK" 2>/dev/null; then
+  local holder tries=$((50 + RANDOM % 50)) # at random, lest two give up at the same moment
+  holder=$(printf '%s\n' "${HOSTNAME:-}" "$(command_of $$)" $$)
+  mkdir "$LOCK" 2>/dev/null
+  until mkdir "$LOCK/taken" 2>/dev/null; do
+    mkdir "$LOCK" 2>/dev/null && continue
     [ -d "$LOCK" ] || fail "cannot make $LOCK; copy this script elsewhere"
-    mkdir "$LOCK/taken" 2>/dev/null || is_busy "another run is just starting"
-    check_holder
+    tries=$((tries - 1))
+    [ "$tries" -ne 0 ] || rmdir "$LOCK/taken" 2>/dev/null # who made it was killed
+    [ "$tries" -gt -9 ] || fail "cannot write to $LOCK; free some space, or copy this script elsewhere"
+    sleep 0.1
+  done
+  check_holder
+  if ! say "$holder" >"$LOCK/run"; then
+    rm -f "$LOCK/run"
+    rmdir "$LOCK/taken" "$LOCK"
+    fail "cannot write to $LOCK; free some space, or copy this script elsewhere"
   fi
   HELD=1
-  printf '%s\n' "${HOSTNAME:-}" "$(command_of $$)" $$ >"$LOCK/run" ||
-    fail "cannot write to $LOCK; free some space, or copy this script elsewhere"
-  rmdir "$LOCK/taken" 2>/dev/null
+  rmdir "$LOCK/taken"
 }
 
-# Leave if a process of the lock is alive. Who made its folder `taken` decides alone, and has it.
+# Leave if a process of the lock is alive.
 check_holder() {
-  local host='' words='' pid='' busy=''
+  local host='' words='' pid busy=''
   {
     IFS= read -r host
     IFS= read -r words
@@ -699,14 +709,11 @@ check_holder() {
       is_same_process "$pid" "$words" && busy="process $pid${words:+ ($words)}" && break
     done
   } 2>/dev/null <"$LOCK/run"
-  [ -n "$host$words$pid" ] || busy="another run is just starting"
-  [ "$host" = "${HOSTNAME:-}" ] || busy="${busy:-a process} on $host"
+  [ -z "$host" ] || [ "$host" = "${HOSTNAME:-}" ] || busy="${busy:-a process} on $host"
   [ -n "$busy" ] || return
-  rmdir "$LOCK/taken" 2>/dev/null
-  is_busy "$busy"
+  rmdir "$LOCK/taken"
+  fail "This script runs already: $busy. If that is not so, remove $LOCK"
 }
-
-is_busy() { fail "This script runs already: $1. If that is not so, remove $LOCK"; }
 
 # A process of the same number may be another one by now.
 is_same_process() { # process, its command if ps could tell
@@ -724,7 +731,8 @@ clean_up() {
   for pid in $CHILDREN; do
     ! kill -0 "$pid" 2>/dev/null || return # it submits still
   done
-  mv "$LOCK" "$LOCK.$$" && rm -rf "$LOCK.$$"
+  rm -f "$LOCK/run"
+  rmdir "$LOCK" 2>/dev/null # unless another run is about to have it
 }
 
 # --- what is submitted already ----------------------------------------------------------
