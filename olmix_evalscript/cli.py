@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from olmix_evalscript.console import Console
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -15,16 +18,16 @@ def main() -> NoReturn:
     """Run the command line; what stands after ``--`` is for olmo-cookbook-eval."""
     takes_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if takes_interrupts:  # not so behind nohup
-        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
+        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))  # modules load
     import olmix_evalscript.commands  # noqa: F401 - each adds itself to the app
     from olmix_evalscript.app import EXIT_FAILED, Session, app
     from olmix_evalscript.console import Console, open_streams
     from olmix_evalscript.errors import EvalScriptError, InvalidInputError
 
-    if takes_interrupts:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     open_streams()
     console = Console()
+    if takes_interrupts:
+        signal.signal(signal.SIGINT, lambda *_: _interrupt(console))
     words = sys.argv[1:]
     for word in words:
         if not _is_text(word):
@@ -41,6 +44,15 @@ def main() -> NoReturn:
         console.error(error)
         sys.exit(EXIT_FAILED)
     sys.exit(0)
+
+
+def _interrupt(console: Console) -> None:
+    """End at once while threads ask Beaker: a KeyboardInterrupt that strikes between two steps
+    of one of Python's locks leaves it held, or ends as another error."""
+    if console.is_waiting:
+        console.clear()
+        os._exit(EXIT_INTERRUPTED)
+    raise KeyboardInterrupt
 
 
 def _is_text(word: str) -> bool:

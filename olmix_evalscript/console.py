@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
@@ -27,6 +27,7 @@ FIRST_LINE = 1.0  # seconds until progress is said where no line can move
 NEXT_LINE = 10.0  # seconds between two such lines
 #: Colours of the statuses in a table; those on their way are cyan, and so are shades.
 COLOURS = {"succeeded": "green", "ok": "green", "failed": "red", "canceled": "yellow"}
+CLEARED = "\r\x1b[2K\x1b[?25h"  # the line erased, the cursor shown
 COLOURED = rf"\b(?:ok|{'|'.join(STATUSES)})\b|[░▒▓█]+"
 
 
@@ -44,6 +45,7 @@ class Console:
 
     verbose: bool = False
     quiet: bool = False
+    is_waiting: bool = field(default=False, init=False)  # for a slow step, whose files come later
     _bar: Bar | None = field(default=None, init=False)
     _progress: Progress | None = field(default=None, init=False)  # what shows the bar
 
@@ -181,7 +183,18 @@ class Console:
     def report(self) -> Iterator[Report]:
         """Show what a slow step does meanwhile."""
         with self.bar() as bar:
-            yield Report(status=bar.status, detail=self.note if self.verbose else _ignore)
+            self.is_waiting = True
+            try:
+                yield Report(status=bar.status, detail=self.note if self.verbose else _ignore)
+            finally:
+                self.is_waiting = False
+
+    def clear(self) -> None:
+        """Take the bar off the screen for good, whatever its own threads and locks are at."""
+        if self._progress is None:
+            return
+        with suppress(OSError):
+            os.write(sys.stderr.fileno(), CLEARED.encode())
 
     def _now_and_then(self) -> Callable[[str], None]:
         next_line = time.monotonic() + FIRST_LINE

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
@@ -15,6 +16,7 @@ import pytest
 
 from olmix_evalscript import __version__
 from tests.conftest import FIXTURES, Run
+from tests.desk import LONG, until
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, spec, variants
 
 Serve = Callable[[FakeBeaker], FakeBeaker]
@@ -528,13 +530,19 @@ def test_verbose_shows_each_call_and_its_time(run: Run, beaker_of: Serve) -> Non
     assert re.search(r"^ListWorkloads: \d+ ms$", run("generate", "58362402", "-v").stderr, re.M)
 
 
-def on_a_terminal(arguments: list[str], cwd: Path, environment: dict[str, str]) -> str:
+def on_a_terminal(
+    arguments: list[str],
+    cwd: Path,
+    environment: dict[str, str],
+    meanwhile: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
+) -> str:
     """What the command shows on a terminal."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
         ["olmix-evalscript", *arguments], cwd=cwd, env=environment, stdout=slave, stderr=slave
     )
     os.close(slave)
+    meanwhile(process)
     shown = b""
     while True:
         try:
@@ -620,6 +628,22 @@ def test_a_slow_search_shows_its_progress_on_a_terminal(
     shown = on_a_terminal(["generate", "58362402"], tmp_path, {**environment, "TERM": "xterm"})
 
     assert "60 experiments" in shown
+
+
+def test_an_interrupt_leaves_no_bar_and_shows_the_cursor(
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
+) -> None:
+    beaker = beaker_of(FakeBeaker(variants(60), lists_commands=False))
+    beaker.hooks["GetExperimentYamlSpec"] = lambda request: beaker.closing.wait(LONG) and None
+
+    def interrupt(process: subprocess.Popen[bytes]) -> None:
+        until(lambda: beaker.calls["GetExperimentYamlSpec"])
+        process.send_signal(signal.SIGINT)
+
+    terminal = {**environment, "TERM": "xterm"}
+    shown = on_a_terminal(["generate", "58362402"], tmp_path, terminal, interrupt)
+
+    assert shown.endswith("\r\x1b[2K\x1b[?25h")
 
 
 def test_a_slow_search_tells_a_line_elsewhere(run: Run, beaker_of: Serve) -> None:
