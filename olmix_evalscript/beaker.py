@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
@@ -278,9 +278,9 @@ def _connect(search: Search, report: Report) -> Iterator[_Client]:
         yaml.YAMLError,
     ) as error:
         raise BeakerError(
-            f"there is no usable Beaker token or config ({type(error).__name__}: {error}). Take a "
-            "token from https://beaker.org/user and set BEAKER_TOKEN, or put it into "
-            "~/.beaker/config.yml as user_token."
+            f"there is no usable Beaker token{_where(error)}. Take one from "
+            "https://beaker.org/user and set BEAKER_TOKEN, or put it into ~/.beaker/config.yml as "
+            "user_token."
         ) from None
     _check_config(beaker.config)
     client = _Client(beaker, search.timeout, report)
@@ -288,6 +288,14 @@ def _connect(search: Search, report: Report) -> Iterator[_Client]:
         yield client
     finally:
         client.close()
+
+
+def _where(error: Exception) -> str:
+    """The config that was read, and why it could not be."""
+    path, reason = None, getattr(error, "strerror", None)
+    with suppress(OSError):
+        path = Config.find_config()
+    return (f" in {path}" if path else "") + (f" ({reason})" if reason else "")
 
 
 def _check_config(config: Any) -> None:

@@ -22,7 +22,7 @@ def main() -> NoReturn:
     import olmix_evalscript.commands  # noqa: F401 - each adds itself to the app
     from olmix_evalscript.app import EXIT_FAILED, Session, app
     from olmix_evalscript.console import Console, open_streams
-    from olmix_evalscript.errors import EvalScriptError, InvalidInputError
+    from olmix_evalscript.errors import EvalScriptError, UsageError
 
     open_streams()
     console = Console()
@@ -31,7 +31,7 @@ def main() -> NoReturn:
     words = sys.argv[1:]
     for word in words:
         if not _is_text(word):
-            console.error(InvalidInputError(f"the argument {os.fsencode(word)!r} is not UTF-8"))
+            console.error(UsageError(f"the argument {os.fsencode(word)!r} is not UTF-8"))
             sys.exit(EXIT_USAGE)
     split = words.index("--") if "--" in words else len(words)
     try:
@@ -42,7 +42,7 @@ def main() -> NoReturn:
             raise
     except EvalScriptError as error:
         console.error(error)
-        sys.exit(EXIT_FAILED)
+        sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
     sys.exit(0)
 
 

@@ -11,6 +11,10 @@ class InvalidInputError(EvalScriptError):
     """A group ID, task, option, config or snapshot that makes no sense as it is written."""
 
 
+class UsageError(InvalidInputError):
+    """An argument or option that cannot be meant, wherever it is noticed; exit status 2."""
+
+
 class BeakerError(EvalScriptError):
     """Beaker could not be asked, or did not answer."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.errors import UsageError
 
 _NAME = re.compile(r"(?!-)(?!\.+$)(?!.*\.\.)[A-Za-z0-9._-]{1,255}")
 _CLUSTER = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,255}")
@@ -15,21 +15,32 @@ def check_group_id(group_id: str) -> str:
     """Return the group ID if it is one.
 
     Raises:
-        InvalidInputError: If it is not 8 characters of a UUID.
+        UsageError: If it is not 8 characters of a UUID.
     """
     if not re.fullmatch(r"[0-9a-f]{8}", group_id):
-        raise InvalidInputError(
-            f"{shown(group_id)} is not a group ID: expected 8 characters of 0-9 and a-f such as "
-            "58362402. Try `olmix-evalscript list` to see yours."
+        similar = " or ".join(dict.fromkeys(group_ids_in(group_id.lower())))
+        raise UsageError(
+            f"{shown(group_id)} is not a group ID: "
+            + (
+                f"did you mean {similar}?"
+                if similar
+                else "expected 8 characters of 0-9 and a-f such as 58362402. "
+                "Try `olmix-evalscript list` to see yours."
+            )
         )
     return group_id
+
+
+def group_ids_in(name: str) -> list[str]:
+    """The parts of a name that may be a group ID."""
+    return re.findall(r"(?<![A-Za-z0-9])[0-9a-f]{8}(?![A-Za-z0-9])", name)
 
 
 def check_name(what: str, value: str) -> str:
     """Return a run name or user if it is fit for a path and a script, as those of launchers are.
 
     Raises:
-        InvalidInputError: If it is not.
+        UsageError: If it is not.
     """
     return _check(what, value, _NAME, "letters, digits, '.', '_' and '-'")
 
@@ -38,14 +49,14 @@ def check_cluster(what: str, value: str) -> str:
     """Return a cluster's name if it is fit for a script.
 
     Raises:
-        InvalidInputError: If it is not.
+        UsageError: If it is not.
     """
     return _check(what, value, _CLUSTER, "letters, digits, '.', '_', '-' and '/'")
 
 
 def _check(what: str, value: str, pattern: re.Pattern[str], allowed: str) -> str:
     if not pattern.fullmatch(value):
-        raise InvalidInputError(
+        raise UsageError(
             f"{what} {shown(value)} is not accepted: expected {allowed}, no leading '-' and no '..'"
         )
     return value

@@ -236,7 +236,7 @@ class GroupOptions(SearchOptions):
 
         Raises:
             typer.BadParameter: If there is none.
-            InvalidInputError: If one is not a group ID.
+            UsageError: If one is not a group ID.
         """
         from olmix_evalscript.names import check_group_id
 
@@ -253,7 +253,7 @@ class GroupOptions(SearchOptions):
 
         Raises:
             typer.BadParameter: If there is none, or more than one.
-            InvalidInputError: If it is not a group ID.
+            UsageError: If it is not a group ID.
         """
         first, *others = self.groups
         if others:

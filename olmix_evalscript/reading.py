@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from olmix_evalscript.command import TrainerRun, parse_trainer
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.experiment import Experiment, Task
+from olmix_evalscript.names import group_ids_in
 
 _STEP = re.compile(r"[_/]step([0-9]{1,15})(?:-hf)?(?![A-Za-z0-9])")
 _RUN_NAME_BEFORE = re.compile(r"[A-Za-z0-9._-]+\Z")
 _LONGEST_NAME = 300  # characters; a run name has at most 255
-_ID_IN_A_NAME = re.compile(r"(?<![A-Za-z0-9])[0-9a-f]{8}(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Reading:
             return frozenset(run.group_id for run, _ in self.runs)
         if self.problem_group is not None:
             return frozenset((self.problem_group,))
-        return frozenset(_ID_IN_A_NAME.findall(self.experiment.name))
+        return frozenset(group_ids_in(self.experiment.name))
 
     def without_words(self) -> Reading:
         """The same without commands and mixtures, which take most of the memory."""

@@ -13,7 +13,7 @@ from datetime import date
 from importlib.resources import files
 
 from olmix_evalscript import __version__
-from olmix_evalscript.errors import InvalidInputError, SwarmError
+from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
 from olmix_evalscript.experiment import FINISHED
 from olmix_evalscript.names import check_cluster, check_name, printable, ranges
 from olmix_evalscript.scriptfile import with_checksum
@@ -55,7 +55,7 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     """Return an evaluation that makes sense, without repeated tasks.
 
     Raises:
-        InvalidInputError: If a task, the cluster, the dashboard, the backend or an argument
+        UsageError: If a task, the cluster, the dashboard, the backend or an argument
             cannot be meant.
     """
     if evaluation.dashboard:
@@ -63,13 +63,13 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     check_cluster("evaluation cluster", evaluation.cluster)
     *backends, last = COOKBOOK.model_backends
     if evaluation.model_backend not in COOKBOOK.model_backends:
-        raise InvalidInputError(
+        raise UsageError(
             f"{evaluation.model_backend!r} is not a model backend: expected "
             f"{', '.join(backends)} or {last}"
         )
     for argument in evaluation.extra_arguments:
         if argument in COOKBOOK.shows:
-            raise InvalidInputError(f"{COOKBOOK.name} would submit nothing with {argument}")
+            raise UsageError(f"{COOKBOOK.name} would submit nothing with {argument}")
     return replace(evaluation, tasks=check_tasks(evaluation.tasks))
 
 

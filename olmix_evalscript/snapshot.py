@@ -13,6 +13,7 @@ from olmix_evalscript import yamltext
 from olmix_evalscript.command import trainer_words
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.experiment import STATUSES, Experiment, Task
+from olmix_evalscript.names import shown
 from olmix_evalscript.reading import Reading
 from olmix_evalscript.swarm import relevant
 
@@ -55,7 +56,7 @@ def load(path: Path, group_id: str) -> list[Experiment]:
         if found[0] != VERSION:
             raise ValueError(f"its version is {found[0]!r}, not {VERSION!r}")
         if found[1] != group_id:
-            raise ValueError(f"it is of group {found[1]!r}, not {group_id}")
+            raise ValueError(f"it holds group {shown(found[1])}")
         return [_from_data(item) for item in _get(data, "experiments", list)]
     except ValueError as error:
         raise InvalidInputError(

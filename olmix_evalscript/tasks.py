@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 
 from olmix_evalscript import yamltext
-from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.errors import UsageError
 
 DEFAULT_TASK_SET = "olmo3-offline"
 
@@ -29,10 +29,10 @@ def task_set(name: str) -> tuple[str, ...]:
     """The task names of one set, in order.
 
     Raises:
-        InvalidInputError: If there is no such set.
+        UsageError: If there is no such set.
     """
     if name not in task_sets():
-        raise InvalidInputError(
+        raise UsageError(
             f"{name!r} is not a task set: expected {' or '.join(task_sets())}. "
             "Try `olmix-evalscript tasks`."
         )
@@ -43,15 +43,15 @@ def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     """Drop repeated task names and refuse what cannot be one.
 
     Raises:
-        InvalidInputError: If a name is empty, starts with a dash, or has characters that task
+        UsageError: If a name is empty, starts with a dash, or has characters that task
             names do not have. Unknown names pass: olmo-cookbook knows more than we do.
     """
     unique = tuple(dict.fromkeys(tasks))
     if not unique:
-        raise InvalidInputError("there are no tasks; name one with --task or --task-set")
+        raise UsageError("there are no tasks; name one with --task or --task-set")
     for task in unique:
         if not re.fullmatch(r"[A-Za-z0-9_*][A-Za-z0-9_.:+@/=,*|-]*", task):
-            raise InvalidInputError(
+            raise UsageError(
                 f"{task!a} is not a task name: expected one such as 'arc_easy:rc::olmes:full'"
             )
     return unique

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.errors import UsageError
 
 #: Where a script can find checkpoints, and words in the names of the clusters that cannot read them
 #: there: olmo-cookbook-eval's ``is_gcs_cluster`` takes Google's away from /weka. ``storage`` in the
@@ -157,12 +157,12 @@ def check_root(root: str) -> str:
     """Return a folder of run directories, without a slash at its end, if a script can read it.
 
     Raises:
-        InvalidInputError: If it is on none of STORAGES.
+        UsageError: If it is on none of STORAGES.
     """
     root = root.rstrip("/")
     storages, name = "|".join(STORAGES), "[A-Za-z0-9._][A-Za-z0-9._-]*"
     if ".." in root or not re.fullmatch(f"({storages}){name}(/{name})*", root):
-        raise InvalidInputError(
+        raise UsageError(
             f"{root!a} is not a folder of checkpoints: expected one below a bucket of "
             f"{', '.join(STORAGES)}"
         )

@@ -56,6 +56,7 @@ def test_without_a_token_it_says_where_to_get_one(run: Run) -> None:
     assert result.returncode == 1
     assert "https://beaker.org/user" in result.stderr
     assert "BEAKER_TOKEN" in result.stderr
+    assert "Error" not in result.stderr
 
 
 @pytest.mark.parametrize("text", ["", "default_org: ai2\n", "a: [\n", "- 1\n"])
@@ -65,7 +66,7 @@ def test_a_broken_beaker_config_is_no_traceback(run: Run, tmp_path: Path, text: 
     result = run("generate", "58362402", BEAKER_CONFIG=str(tmp_path / "beaker.yml"))
 
     assert result.returncode == 1
-    assert "no usable Beaker token" in result.stderr
+    assert f"no usable Beaker token in {tmp_path / 'beaker.yml'}. Take" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -93,7 +94,7 @@ def test_a_beaker_config_that_is_no_yaml_is_no_traceback(
     result = run("generate", "58362402", BEAKER_CONFIG=str(tmp_path / "beaker.yml"))
 
     assert result.returncode == 1
-    assert "no usable Beaker token or config" in result.stderr
+    assert f"no usable Beaker token in {tmp_path / 'beaker.yml'}. Take" in result.stderr
     assert "Traceback" not in result.stderr
 
 

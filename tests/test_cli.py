@@ -111,30 +111,48 @@ def test_wrong_usage_exits_2(run: Run, arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "status"),
     [
-        ["5836240"],
-        ["58362402", "-t", "a b"],
-        ["58362402", "--task-set", "olmo4"],
-        ["58362402", "--model-backend", "tgi"],
-        ["58362402", "--dashboard", "a b"],
-        ["58362402", "--eval-cluster", "a;b"],
-        ["58362402", "--checkpoint-root", "/tmp/x"],
-        ["58362402", "--config", "missing.yaml"],
-        ["58362402", "--snapshot", "missing.yaml"],
+        (["generate", "5836240"], 2),
+        (["show", "5836240"], 2),
+        (["generate", "58362402", "-t", "a b"], 2),
+        (["generate", "58362402", "--task-set", "olmo4"], 2),
+        (["collect", "58362402", "--task-set", "olmo4"], 2),
+        (["tasks", "olmo4"], 2),
+        (["generate", "58362402", "--model-backend", "tgi"], 2),
+        (["generate", "58362402", "--dashboard", "a b"], 2),
+        (["generate", "58362402", "--eval-cluster", "a;b"], 2),
+        (["generate", "58362402", "--checkpoint-root", "/tmp/x"], 2),
+        (["generate", "58362402", "--", "--help"], 2),
+        (["generate", "58362402", "--config", "missing.yaml"], 1),
+        (["generate", "58362402", "--snapshot", "missing.yaml"], 1),
     ],
 )
-def test_invalid_data_is_refused_before_beaker_is_asked(
-    run: Run, beaker_of: Serve, arguments: list[str]
+def test_what_cannot_be_meant_or_read_is_refused_before_beaker_is_asked(
+    run: Run, beaker_of: Serve, arguments: list[str], status: int
 ) -> None:
     beaker = beaker_of(FakeBeaker(variants(1)))
 
-    result = run("generate", *arguments)
+    result = run(*arguments)
 
-    assert result.returncode == 1
+    assert result.returncode == status
     assert result.stderr.startswith("error: ")
     assert len(result.stderr.splitlines()) <= 2
     assert sum(beaker.calls.values()) == 0
+
+
+def test_a_run_name_in_place_of_its_group_is_understood(run: Run) -> None:
+    result = run("generate", "verify-tokens-140m-58362402-0003", "--snapshot", DEMO)
+
+    assert result.returncode == 2
+    assert "is not a group ID: did you mean 58362402?" in result.stderr
+
+
+def test_a_snapshot_of_another_group_names_that_group(run: Run) -> None:
+    result = run("generate", "6cf425be", "--snapshot", DEMO)
+
+    assert result.returncode == 1
+    assert "it holds group 58362402" in result.stderr
 
 
 def test_only_evaluations_are_said_to_be_no_swarm(run: Run, beaker_of: Serve) -> None:

@@ -74,7 +74,7 @@ def test_a_note_that_nobody_gets_is_no_error(shell: Shell, where: str) -> None:
 
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
 def test_an_error_that_nobody_gets_is_one(shell: Shell, where: str) -> None:
-    assert shell(f"generate 0 --snapshot '{DEMO}' {where}").returncode == 1
+    assert shell(f"generate 58362402 --snapshot missing.yaml {where}").returncode == 1
 
 
 @pytest.mark.parametrize(
