@@ -59,6 +59,15 @@ KNOWN_CLUSTERS = tuple(
 )
 
 
+def doubts_about_cluster(name: str) -> list[str]:
+    """What to say of a name that olmo-cookbook-eval does not know."""
+    if name in KNOWN_CLUSTERS:
+        return []
+    similar = similar_clusters(name)
+    hint = f": did you mean {' or '.join(similar)}?" if similar else "; passed on unchanged"
+    return [f"unknown cluster {name}{hint}"]
+
+
 def similar_clusters(name: str) -> list[str]:
     """The known names nearest to one, which may lack its ``ai2/``; none if it is like no other."""
     found = difflib.get_close_matches(name, KNOWN_CLUSTERS, n=3, cutoff=0.7)

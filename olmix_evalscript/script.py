@@ -13,12 +13,13 @@ from datetime import date
 from importlib.resources import files
 
 from olmix_evalscript import __version__
+from olmix_evalscript.clusters import doubts_about_cluster
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
 from olmix_evalscript.experiment import FINISHED
 from olmix_evalscript.names import check_cluster, check_name, printable, ranges
 from olmix_evalscript.scriptfile import with_checksum
 from olmix_evalscript.swarm import Swarm
-from olmix_evalscript.tasks import check_tasks
+from olmix_evalscript.tasks import check_tasks, doubts_about_tasks
 from olmix_evalscript.trainers import can_read, check_root
 
 
@@ -73,6 +74,11 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     return replace(evaluation, tasks=check_tasks(evaluation.tasks))
 
 
+def doubts_about_evaluation(evaluation: Evaluation) -> list[str]:
+    """What may be typed wrong in it, a line each."""
+    return [*doubts_about_tasks(evaluation.tasks), *doubts_about_cluster(evaluation.cluster)]
+
+
 def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
     """Write the evaluation script of a swarm.
 
@@ -100,7 +106,7 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
             )
     text = (files("olmix_evalscript") / "templates" / "eval_script.sh").read_text(encoding="utf-8")
     blocks = {
-        "header": _header(swarm, today),
+        "header": _header(swarm, evaluation, today),
         "settings": _settings(swarm, evaluation, roots),
         "variants": _variants(swarm, roots),
     }
@@ -142,7 +148,7 @@ def _roots(swarm: Swarm) -> dict[str, str]:
     return {root: f"ROOT_{number}" for number, root in enumerate(roots, 1)}
 
 
-def _header(swarm: Swarm, today: date) -> list[str]:
+def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
     count = len(swarm.ready)
     name = f"olmix-{swarm.group_id}.sh"
     lines = [
@@ -159,6 +165,7 @@ def _header(swarm: Swarm, today: date) -> list[str]:
     if training:
         lines += ["", f"Not finished when this was made: variant {ranges(training)}."]
     doubts = [
+        *doubts_about_evaluation(evaluation),
         *swarm.doubts,
         *(f"left out, since it cannot be read: {reason}" for reason in swarm.unreadable),
     ]

@@ -62,24 +62,45 @@ def known_tasks() -> tuple[str, ...]:
     return tuple(_families())
 
 
-def similar_tasks(task: str) -> list[str]:
-    """Known names that may have been meant by an unknown one; none if it is like no other.
+def doubts_about_tasks(tasks: Iterable[str]) -> list[str]:
+    """A line for each unknown name that is like known ones, and one for all that are not."""
+    doubts, others = [], []
+    for task in tasks:
+        if task in known_tasks():
+            continue
+        if whole_family := _family_named(task.partition(":")[0]):
+            doubts.append(f"unknown task {task}: {whole_family}")
+        elif similar := similar_tasks(task):
+            doubts.append(f"unknown task {task}: did you mean {' or '.join(similar)}?")
+        else:
+            others.append(task)
+    if others:
+        plural = "s" * (len(others) > 1)
+        doubts.append(f"unknown task{plural}, used as written: {', '.join(others)}")
+    return doubts
 
-    Names are alike as a whole, or in the part before the first colon, or in how that part begins:
-    ``mmlu`` is like ``mmlu_anatomy:rc::olmes:full``.
-    """
-    if task in known_tasks():
-        return []
-    bare = task.partition(":")[0]
+
+def _family_named(prefix: str) -> str:
+    """How to get all tasks of a set that begin with a name, such as ``mmlu``, if there are any."""
+    for name in task_sets():
+        count = sum(task.startswith((f"{prefix}_", f"{prefix}:")) for task in task_set(name))
+        if count > 1:
+            return (
+                f"{count} known ones begin with it; pass them all with "
+                f"$(olmix-evalscript tasks {name} | sed -n 's/^{prefix}[_:]/-t &/p')"
+            )
+    return ""
+
+
+def similar_tasks(task: str) -> list[str]:
+    """Known names that are like one as a whole, or else in the part before the first colon."""
     by_bare: dict[str, list[str]] = {}
     for known in known_tasks():
         by_bare.setdefault(known.partition(":")[0], []).append(known)
-    near = difflib.get_close_matches(bare, by_bare, n=3, cutoff=0.75)
-    begin_alike = [known for known in by_bare if known.startswith(f"{bare}_")]
+    near = difflib.get_close_matches(task.partition(":")[0], by_bare, n=3, cutoff=0.75)
     return (
         difflib.get_close_matches(task, known_tasks(), n=3, cutoff=0.75)
         or [known for name in near for known in by_bare[name]][:3]
-        or [known for name in begin_alike for known in by_bare[name]][:3]
     )
 
 

@@ -230,20 +230,21 @@ def test_unknown_tasks_are_let_through_with_a_warning(run: Run) -> None:
         "generate", "58362402", "--snapshot", DEMO, "-o", "-", "-t", "zebra", "-t", "quagga"
     )
 
-    assert "warning: not in a known task set, passed on as they are: zebra, quagga" in result.stderr
+    assert "warning: unknown tasks, used as written: zebra, quagga" in result.stderr
     assert settings(result.stdout, "TASKS") == ["zebra", "quagga"]
 
 
 @pytest.mark.parametrize(
     ("cluster", "hint"),
-    [("foo", "it is passed on as it is"), ("jupiter", "did you mean ai2/jupiter")],
+    [("foo", "; passed on unchanged"), ("jupiter", ": did you mean ai2/jupiter")],
 )
 def test_an_unknown_cluster_is_let_through_with_a_warning(
     run: Run, cluster: str, hint: str
 ) -> None:
     result = run("generate", "58362402", "--snapshot", DEMO, "-o", "-", "--eval-cluster", cluster)
 
-    assert f"{cluster} is not a cluster that olmo-cookbook knows: {hint}" in result.stderr
+    assert f"warning: unknown cluster {cluster}{hint}" in result.stderr
+    assert f"# - unknown cluster {cluster}{hint}" in result.stdout
     assert settings(result.stdout, "CLUSTER") == [cluster]
 
 
@@ -262,6 +263,15 @@ def test_strict_takes_a_doubt_for_an_error(run: Run, tmp_path: Path) -> None:
 
     assert result.returncode == 1
     assert "no experiment was found for variant 3-4" in result.stderr
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["generate", "collect"])
+def test_strict_takes_an_unknown_task_for_an_error(run: Run, tmp_path: Path, command: str) -> None:
+    result = run(command, "58362402", "--snapshot", DEMO, "-t", "arc_eazy", "--strict")
+
+    assert result.returncode == 1
+    assert "unknown task arc_eazy: did you mean arc_easy:rc::olmes:full?" in result.stderr
     assert list((tmp_path / "work").iterdir()) == []
 
 

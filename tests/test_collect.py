@@ -208,7 +208,7 @@ def test_a_fit_s_names_are_evaluated_as_the_known_tasks(run: Run, work: Path) ->
     result = run("generate", "58362402", *DEMO, "--config", "fit.yaml", "-o", "-")
 
     assert "arc_easy:rc::olmes:full" in result.stdout
-    assert "not in a known task set, passed on as they are: a:b" in result.stderr
+    assert "unknown task, used as written: a:b" in result.stderr
 
 
 def test_priors_of_other_domains_are_left_out(run: Run, work: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from olmix_evalscript.errors import InvalidInputError
@@ -10,6 +12,7 @@ from olmix_evalscript.tasks import (
     OLMO3_OFFLINE_TASKS,
     bpb_name,
     check_tasks,
+    doubts_about_tasks,
     fit_column,
     known_task,
     metric,
@@ -55,18 +58,37 @@ def test_an_unknown_name_has_the_nearest_known_ones() -> None:
         ("arc_eazy", "arc_easy:rc::olmes:full"),
         ("arc_easy", "arc_easy:rc::olmes:full"),
         ("arc_eazy:mc::xyz", "arc_easy:rc::olmes:full"),
-        ("mmlu", "mmlu_abstract_algebra:rc::olmes"),
-        ("mmlu:rc", "mmlu_abstract_algebra:rc::olmes"),
-        ("minerva_math", "minerva_math_algebra::olmes"),
     ],
 )
 def test_the_part_before_the_colon_is_compared_too(typed: str, meant: str) -> None:
     assert meant in similar_tasks(typed)
 
 
-@pytest.mark.parametrize("task", ["arc_easy:rc::olmes:full", "something:else"])
-def test_known_and_outlandish_names_have_none(task: str) -> None:
-    assert similar_tasks(task) == []
+def test_an_outlandish_name_is_like_no_other() -> None:
+    assert similar_tasks("something:else") == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "count"), [("mmlu", 57), ("mmlu:rc", 57), ("minerva_math", 7), ("mt_mbpp_v2fix", 17)]
+)
+def test_a_name_that_many_begin_with_comes_with_words_for_all_of_them(
+    environment: dict[str, str], typed: str, count: int
+) -> None:
+    (doubt,) = doubts_about_tasks([typed])
+
+    words = subprocess.run(
+        ["bash", "-c", f"echo {doubt.partition('pass them all with ')[2]}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert words[0::2] == ["-t"] * count
+    assert set(words[1::2]) < set(OLMO3_OFFLINE_TASKS)
+
+
+def test_known_names_are_not_doubted() -> None:
+    assert doubts_about_tasks([*OLMO3_OFFLINE_TASKS, *OFFLINE_BPB_TASKS]) == []
 
 
 @pytest.mark.parametrize(

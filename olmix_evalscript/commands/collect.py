@@ -50,26 +50,25 @@ def collect(
 
     Without --results only ratios.csv is written, without --priors all but fit.yaml.
     """
-    from olmix_evalscript.commands.common import find_swarm
+    from olmix_evalscript.commands.common import find_swarm, warn
     from olmix_evalscript.config import load_priors
     from olmix_evalscript.errors import FitError
     from olmix_evalscript.files import write_all
     from olmix_evalscript.fit import fit_yaml, listed, mixtures, unused_priors
+    from olmix_evalscript.tasks import doubts_about_tasks
 
     console = general.console(context)
     source = finding.source()
     group_id = finding.group
     metrics, exact = _metrics(tasks, console)
+    warn(doubts_about_tasks([metric.task for metric in metrics]), console, safety)
     priors = load_priors(Path(fit.priors)) if fit.priors else None
     folder = Path(fit.output or f"output/fit/olmix-{group_id}")
     script = Path(DEFAULT_OUTPUT_DIR, f"olmix-{group_id}.sh")
 
     swarm = find_swarm(group_id, source, safety, console)
     mixed = mixtures(swarm)
-    for note in mixed.notes:
-        console.warn(note)
-    if mixed.notes and safety.strict:
-        raise FitError(f"{group_id}: stopped because of the warnings above (--strict)")
+    warn(mixed.notes, console, safety)
     if fit.results is None:
         texts = {"ratios.csv": mixed.csv(swarm.variants)}
         then = f"metrics.csv needs --results, such as those of `{_line('bash', script)} --results`"
@@ -115,7 +114,7 @@ def _metrics(options: TaskOptions, console: Console) -> tuple[Sequence[Metric], 
     from olmix_evalscript.tasks import metric
 
     config = load_config(options, console)
-    chosen = choose_tasks(options, config, console)
+    chosen = choose_tasks(options, config)
     if config.metrics and not options.task and not options.task_set:
         return config.metrics, True
     return [metric(task) for task in chosen], False

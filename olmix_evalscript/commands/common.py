@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from olmix_evalscript import config as configs
 from olmix_evalscript import tasks as known
 from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
-from olmix_evalscript.errors import SwarmError
+from olmix_evalscript.errors import EvalScriptError, SwarmError
 from olmix_evalscript.options import SafetyOptions, TaskOptions
 from olmix_evalscript.source import Finding
 from olmix_evalscript.swarm import Swarm
@@ -28,9 +29,29 @@ def find_swarm(group_id: str, source: Finding, safety: SafetyOptions, console: C
             f"{len(swarm.unreadable)} experiments that may belong to {group_id} cannot be "
             "read. Look at the warnings above; then use --allow-partial to skip them."
         )
-    if swarm.doubts and safety.strict:
-        raise SwarmError(f"{group_id}: stopped because of the warnings above (--strict)")
+    stop_if_strict(swarm.doubts, safety)
     return swarm
+
+
+def warn(doubts: Sequence[str], console: Console, safety: SafetyOptions) -> None:
+    """Say what is doubtful.
+
+    Raises:
+        EvalScriptError: If anything is, and --strict was given.
+    """
+    for doubt in doubts:
+        console.warn(doubt)
+    stop_if_strict(doubts, safety)
+
+
+def stop_if_strict(doubts: Sequence[str], safety: SafetyOptions) -> None:
+    """Heed --strict, once the doubts have been said.
+
+    Raises:
+        EvalScriptError: If there are any, and it was given.
+    """
+    if doubts and safety.strict:
+        raise EvalScriptError("stopped because of the warnings above (--strict)")
 
 
 def report_workspaces(source: Finding, console: Console) -> None:
@@ -77,11 +98,11 @@ def load_config(options: TaskOptions, console: Console) -> EvalConfig:
     return config
 
 
-def choose_tasks(options: TaskOptions, config: EvalConfig, console: Console) -> tuple[str, ...]:
+def choose_tasks(options: TaskOptions, config: EvalConfig) -> tuple[str, ...]:
     """Options before the config file, the config file before the default set.
 
     Raises:
-        InvalidInputError: If there is no such task set, or a name cannot be a task's.
+        UsageError: If there is no such task set, or a name cannot be a task's.
     """
     chosen = (
         *(known.task_set(options.task_set) if options.task_set else ()),
@@ -89,14 +110,4 @@ def choose_tasks(options: TaskOptions, config: EvalConfig, console: Console) -> 
     )
     if not chosen:
         chosen = config.tasks or known.task_set(known.DEFAULT_TASK_SET)
-    chosen = known.check_tasks(chosen)
-    others = []
-    for task in chosen:
-        similar = ", ".join(known.similar_tasks(task))
-        if similar:
-            console.warn(f"{task} is not in a known task set: did you mean {similar}?")
-        elif task not in known.known_tasks():
-            others.append(task)
-    if others:
-        console.warn(f"not in a known task set, passed on as they are: {', '.join(others)}")
-    return chosen
+    return known.check_tasks(chosen)

@@ -47,9 +47,9 @@ def generate(
 
     ARGUMENTS after -- are passed on to olmo-cookbook-eval.
     """
-    from olmix_evalscript.commands.common import find_swarm
+    from olmix_evalscript.commands.common import find_swarm, warn
     from olmix_evalscript.library import script_path, today
-    from olmix_evalscript.script import render
+    from olmix_evalscript.script import doubts_about_evaluation, render
     from olmix_evalscript.scriptfile import write_script
 
     console = general.console(context)
@@ -61,6 +61,7 @@ def generate(
     if output.check and output.output == "-":
         raise typer.BadParameter("cannot be combined with --output -", param_hint="--check")
     settings = _settings(evaluation, context.obj.extra_arguments, console)
+    warn(doubts_about_evaluation(settings), console, safety)
 
     written: list[Path] = []
 
@@ -95,25 +96,19 @@ def _settings(
 ) -> Evaluation:
     """Options before the config file, the config file before the defaults; the dashboard is
     empty where none was named."""
-    from olmix_evalscript.clusters import KNOWN_CLUSTERS, similar_clusters
     from olmix_evalscript.commands.common import choose_tasks, load_config
     from olmix_evalscript.script import Evaluation, check_evaluation
 
     config = load_config(options, console)
-    settings = check_evaluation(
+    return check_evaluation(
         Evaluation(
-            tasks=choose_tasks(options, config, console),
+            tasks=choose_tasks(options, config),
             dashboard=options.dashboard or "",
             cluster=options.eval_cluster or config.cluster or Evaluation.cluster,
             model_backend=options.model_backend or config.model_backend or Evaluation.model_backend,
             extra_arguments=extra_arguments,
         )
     )
-    if settings.cluster not in KNOWN_CLUSTERS:
-        similar = ", ".join(similar_clusters(settings.cluster))
-        hint = f"did you mean {similar}?" if similar else "it is passed on as it is"
-        console.warn(f"{settings.cluster} is not a cluster that olmo-cookbook knows: {hint}")
-    return settings
 
 
 def _make_all(groups: Sequence[str], make: Callable[[str], int], console: Console) -> int:
