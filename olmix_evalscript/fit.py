@@ -25,6 +25,7 @@ NOT_DATA = ("run", "run_id", "name", "index")
 #: ``proposer.kl_reg``, the pull towards the priors; its proposer fails without one. This value is
 #: that of the example in olmix's docs/cli/fit.md.
 KL_REG = 0.1
+SAME_TASKS = "Give collect the same --config, --task and --task-set as generate."
 #: How far from 1 it lets a row of ratios sum.
 TOLERANCE = 0.01
 
@@ -170,7 +171,10 @@ def _common_step(swarm: Swarm, results: Results) -> int:
     if len(common) == 1:
         return common[0]
     if not counts:
-        raise FitError(f"there are no bits per byte of the variants of {swarm.group_id}")
+        raise FitError(
+            f"there are no bits per byte of the variants of {swarm.group_id} for these tasks. "
+            f"{SAME_TASKS}"
+        )
     found = ", ".join(
         f"{step} ({count} of {len(swarm.variants)} variants)"
         for step, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
@@ -208,6 +212,15 @@ def shortfall(collected: Collected) -> list[str]:
     for variant, lack in collected.lacking:
         numbers[lack].append(variant.number)
     return [f"variant {ranges(found)}: {lack}" for lack, found in numbers.items()]
+
+
+def lacks_most(collected: Collected) -> bool:
+    """Whether no variant has results of most tasks, as if others had been evaluated."""
+    found = (
+        sum(of_run.get(metric.task) is not None for metric in collected.metrics)
+        for of_run in collected.bpb.values()
+    )
+    return 2 * max(found, default=0) <= len(collected.metrics)
 
 
 def numbers_to_evaluate(collected: Collected) -> str:

@@ -78,7 +78,12 @@ def generate_eval_script(
         raise InvalidInputError(swarm.unreadable[0])
     if swarm_name is not None:
         swarm = replace(swarm, name=check_name("swarm name", swarm_name))
-    evaluation = Evaluation(tasks=tuple(tasks), dashboard=f"olmix-{group_id}")
+    is_default = tuple(tasks) == OLMO3_OFFLINE_TASKS
+    evaluation = Evaluation(
+        tasks=tuple(tasks),
+        dashboard=f"olmix-{group_id}",
+        collect_options=() if is_default else tuple(w for task in tasks for w in ("--task", task)),
+    )
     path = script_path(Path(output_dir), group_id)
     write_script(path, render(swarm, evaluation, today()))
     return path

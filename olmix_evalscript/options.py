@@ -104,6 +104,13 @@ class TaskOptions(Panel):
         ),
     ] = None
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The same options, to be written in a command line."""
+        options = [("--config", self.config), ("--task-set", self.task_set)]
+        options += [("--task", task) for task in self.task or ()]
+        return tuple(word for option, value in options if value for word in (option, value))
+
 
 TaskSetName = Annotated[str | None, typer.Argument(hidden=True, autocompletion=_task_sets)]
 

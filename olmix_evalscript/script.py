@@ -50,6 +50,7 @@ class Evaluation:
     cluster: str = "aus"
     model_backend: str = "olmo_core"  # one of COOKBOOK.model_backends
     extra_arguments: tuple[str, ...] = ()  # for olmo-cookbook-eval, as they are
+    collect_options: tuple[str, ...] = ()  # those with which collect expects these tasks
 
 
 def check_evaluation(evaluation: Evaluation) -> Evaluation:
@@ -135,7 +136,10 @@ def _comment(text: str) -> str:
 def _array(name: str, values: Sequence[str]) -> list[str]:
     if not values:
         return [f"{name}=()"]
-    return [f"{name}=(", *(f"  {_quote(value)}" for value in values), ")"]
+    lines = [f"{name}=(", *(f"  {_quote(value)}" for value in values), ")"]
+    if any(set("$`") & set(value) for value in values):
+        lines.insert(0, _comment("shellcheck disable=SC2016"))
+    return lines
 
 
 def _roots(swarm: Swarm) -> dict[str, str]:
@@ -188,9 +192,8 @@ def _settings(swarm: Swarm, evaluation: Evaluation, roots: dict[str, str]) -> li
     if hf_tasks:
         lines.append(_comment("vllm cannot run these; they go in a second call, on hf."))
     lines += _array("HF_TASKS", hf_tasks)
-    if any(set("$`") & set(argument) for argument in evaluation.extra_arguments):
-        lines.append(_comment("shellcheck disable=SC2016"))
-    return [*lines, *_array("EXTRA_ARGS", evaluation.extra_arguments)]
+    lines += _array("EXTRA_ARGS", evaluation.extra_arguments)
+    return [*lines, *_array("COLLECT_OPTIONS", evaluation.collect_options)]
 
 
 def _variants(swarm: Swarm, roots: dict[str, str]) -> list[str]:

@@ -90,6 +90,7 @@ class Desk:
         extra: Sequence[str] = (),
         root: str | None = None,
         dashboard: str = f"olmix-{GROUP}",
+        collect_options: Sequence[str] = (),
     ) -> None:
         """Write the script of these runs, the clusters taking turns."""
         swarm = build_swarm(
@@ -100,7 +101,9 @@ class Desk:
             ],
             checkpoint_root=root,
         )
-        evaluation = Evaluation(tuple(tasks), dashboard, "aus", backend, tuple(extra))
+        evaluation = Evaluation(
+            tuple(tasks), dashboard, "aus", backend, tuple(extra), tuple(collect_options)
+        )
         self.path.write_text(render(swarm, evaluation, date(2026, 3, 6)))
 
     def save(self, run: str, *files: str) -> None:

@@ -207,6 +207,17 @@ def test_the_defaults_are_106_tasks_on_aus_by_olmo_core(run: Run) -> None:
     assert settings(script, "DASHBOARD") == ["olmix-58362402"]
 
 
+def test_the_script_knows_with_which_options_collect_expects_the_same_tasks(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "work" / "c.yaml").write_text("eval_cluster: h100\n")
+    options = ["--config", "c.yaml", "--task-set", "offline-bpb", "--task", "lambada"]
+
+    script = run("generate", "58362402", "--snapshot", DEMO, "-o", "-", *options).stdout
+
+    assert settings(script, "COLLECT_OPTIONS") == options
+
+
 def test_an_inloop_block_in_the_config_is_told(run: Run, tmp_path: Path) -> None:
     (tmp_path / "work" / "c.yaml").write_text(
         "eval_cluster: h100\neval: {type: inloop, tasks: {math: {gsm8k: x}}}\n"

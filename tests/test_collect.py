@@ -23,6 +23,7 @@ TASKS = (
     "minerva_math_algebra::olmes",
 )
 CHOSEN = tuple(word for task in TASKS for word in ("-t", task))
+AS_OPTIONS = " ".join(f"--task {task}" for task in TASKS)
 FOLDER = Path("output/fit/olmix-58362402")
 
 
@@ -90,9 +91,29 @@ def test_an_incomplete_swarm_is_refused_with_what_to_evaluate(
     assert "variant 2: no results" in result.stderr
     assert "variant 6: lacks minerva_math (1 of 1)" in result.stderr
     assert (
-        "bash output/eval_scripts/olmix-58362402.sh --only 2,6 --step 22100 --again"
-        in result.stderr
-    )
+        f"To evaluate just these: olmix-evalscript generate 58362402 {AS_OPTIONS} && "
+        "bash output/eval_scripts/olmix-58362402.sh --only 2,6 --step 22100 --again\n"
+    ) in result.stderr
+    assert "--task-set" not in result.stderr
+
+
+def test_a_script_that_is_there_need_not_be_generated(run: Run, results: Path) -> None:
+    of(results, 2).unlink()
+    run("generate", "58362402", *DEMO, *CHOSEN)
+
+    result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", str(results))
+
+    assert "just these: bash output/eval_scripts/olmix-58362402.sh --only 2 " in result.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("-t", "lambada")])
+def test_results_of_other_tasks_are_said_to_come_of_other_options(
+    run: Run, options: tuple[str, ...]
+) -> None:
+    result = run("collect", "58362402", *DEMO, *options, "--results", str(RESULTS))
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "Give collect the same --config, --task and --task-set as generate." in result.stderr
 
 
 def test_allow_partial_writes_the_complete_variants(run: Run, work: Path, results: Path) -> None:

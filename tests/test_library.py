@@ -27,14 +27,23 @@ def generate(tmp_path: Path, **change: object) -> Path:
     return generate_eval_script("58362402", **{**arguments, **change})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("change", "options"),
+    [({}, ()), ({"tasks": ["lambada", "a:b"]}, ("-t", "lambada", "-t", "a:b"))],
+)
 def test_it_writes_the_bytes_that_generate_writes_later(
-    tmp_path: Path, run: Run, beaker_of: Serve, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    run: Run,
+    beaker_of: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, object],
+    options: tuple[str, ...],
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", DATE)
-    at_launch = generate(tmp_path).read_text()
+    at_launch = generate(tmp_path, **change).read_text()
     beaker_of(FakeBeaker(variants(3)))
 
-    assert run("generate", "58362402", "-o", "-").stdout == at_launch
+    assert run("generate", "58362402", "-o", "-", *options).stdout == at_launch
 
 
 def test_the_script_is_named_by_the_group_and_can_be_executed(tmp_path: Path) -> None:

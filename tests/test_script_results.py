@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Iterator
@@ -110,6 +111,18 @@ def test_results_are_loaded_and_counted_and_handed_to_collect(swarm: Evaluated) 
         f"olmix-evalscript collect {GROUP} --results {swarm.folder}",
     ]
     assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_the_line_for_collect_has_the_options_that_name_the_tasks(swarm: Evaluated) -> None:
+    options = ("--config", "my launch.yaml", "--task", "a:b*", "--task", "$HOME")
+    swarm.desk.write(names(1), dashboard=swarm.dashboard, collect_options=options)
+
+    line = swarm.results("--step", "5").stdout.splitlines()[-1]
+
+    assert shlex.split(line) == [
+        *("olmix-evalscript", "collect", GROUP, *options),
+        *("--results", str(swarm.folder), "--step", "5"),
+    ]
 
 
 def test_neither_olmo_cookbook_nor_checkpoints_are_needed(swarm: Evaluated) -> None:
@@ -247,7 +260,8 @@ def test_the_arguments_that_the_script_was_made_with_count_too(swarm: Evaluated)
 def test_a_prefix_that_aws_cannot_read_is_refused(two: Evaluated, prefix: str) -> None:
     done = two.results("--", "-o", prefix)
 
-    assert f"--results reads s3:// alone, not {prefix}/" in done.stderr
+    assert f"--results reads only s3://, not {prefix}/" in done.stderr
+    assert f"olmix-evalscript collect {GROUP} --results FOLDER" in done.stderr
     assert (done.stdout, done.returncode) == ("", 1)
 
 

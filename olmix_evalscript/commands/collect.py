@@ -65,16 +65,20 @@ def collect(
     priors = load_priors(Path(fit.priors)) if fit.priors else None
     folder = Path(fit.output or f"output/fit/olmix-{group_id}")
     script = Path(DEFAULT_OUTPUT_DIR, f"olmix-{group_id}.sh")
+    run_script = _line("bash", script)
+    if not script.exists():
+        generate = _line("olmix-evalscript", "generate", group_id, *tasks.words)
+        run_script = f"{generate} && {run_script}"
 
     swarm = find_swarm(group_id, source, safety, console)
     mixed = mixtures(swarm)
     warn(mixed.notes, console, safety)
     if fit.results is None:
         texts = {"ratios.csv": mixed.csv(swarm.variants)}
-        then = f"metrics.csv needs --results, such as those of `{_line('bash', script)} --results`"
+        then = f"metrics.csv needs --results: the folder that `{run_script} --results` loads"
     else:
         collected = _collected(swarm, Path(fit.results), metrics, fit.step, exact, console)
-        _report(collected, script, safety.allow_partial, console)
+        _report(collected, run_script, safety.allow_partial, console)
         domains = mixed.domains_of(collected.complete)
         dropped = set(mixed.domains) - set(domains)
         if dropped:
@@ -149,14 +153,14 @@ def _report_others(results: Results, console: Console) -> None:
         )
 
 
-def _report(collected: Collected, script: Path, allow_partial: bool, console: Console) -> None:
+def _report(collected: Collected, run_script: str, allow_partial: bool, console: Console) -> None:
     """Say what is complete and what is not.
 
     Raises:
         FitError: If something is not and that was not allowed, or nothing is.
     """
     from olmix_evalscript.errors import FitError
-    from olmix_evalscript.fit import numbers_to_evaluate, shortfall
+    from olmix_evalscript.fit import SAME_TASKS, lacks_most, numbers_to_evaluate, shortfall
 
     complete, lacking = len(collected.complete), len(collected.lacking)
     total, step = complete + lacking, collected.step
@@ -169,8 +173,9 @@ def _report(collected: Collected, script: Path, allow_partial: bool, console: Co
         console.warn(line)
     numbers = numbers_to_evaluate(collected)
     if numbers:
-        line = _line("bash", script, "--only", numbers, "--step", step, "--again")
-        console.note(f"To evaluate just these: {line}")
+        if lacks_most(collected):
+            console.note(f"No variant has results of most tasks. {SAME_TASKS}")
+        console.note(f"To evaluate just these: {run_script} --only {numbers} --step {step} --again")
     if not complete or (lacking and not allow_partial):
         raise FitError(
             f"nothing was written: {lacking} of {total} variants lack results"

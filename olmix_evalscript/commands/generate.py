@@ -107,6 +107,7 @@ def _settings(
             cluster=options.eval_cluster or config.cluster or Evaluation.cluster,
             model_backend=options.model_backend or config.model_backend or Evaluation.model_backend,
             extra_arguments=extra_arguments,
+            collect_options=options.words,
         )
     )
 

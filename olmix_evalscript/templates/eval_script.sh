@@ -16,6 +16,7 @@ TASKS=(
 )
 HF_TASKS=()
 EXTRA_ARGS=()
+COLLECT_OPTIONS=()
 #@end settings
 
 LOOKUPS=8 # at the same time
@@ -1081,8 +1082,8 @@ heed_interrupts() {
 results() {
   local url="$RESULTS_ROOT/$DASHBOARD/"
   [[ $url == s3://* ]] ||
-    fail "--results reads s3:// alone, not $url; copy its *metrics-all.jsonl files to a folder for" \
-      "olmix-evalscript collect $GROUP_ID --results FOLDER"
+    fail "--results reads only s3://, not $url; copy its *metrics-all.jsonl files to a folder for" \
+      "$(collect_line FOLDER)"
   has aws || fail "aws is not here; install it to load results from $url"
   mkdir -p "$RESULTS_FOLDER" || fail "cannot make the folder $RESULTS_FOLDER; copy this script elsewhere"
 
@@ -1110,8 +1111,13 @@ show_results() {
     numbers=$(awk -v count="$count" '$1 == count { print $2 }' <<<"$counts")
     warn "Results of $count of $total tasks: variant $(ranges "$numbers")"
   done
-  printf 'olmix-evalscript collect %q --results %q\n' "$GROUP_ID" "$RESULTS_FOLDER"
+  say "$(collect_line "$RESULTS_FOLDER")"
   [ "$complete" -eq ${#NUMBERS[@]} ]
+}
+
+collect_line() { # folder of results
+  printf 'olmix-evalscript collect %q' "$GROUP_ID"
+  printf ' %q' ${COLLECT_OPTIONS[@]+"${COLLECT_OPTIONS[@]}"} --results "$1" ${STEP:+--step "$STEP"}
 }
 
 # All tasks; then each variant, its steps, and the lines of their files.
