@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, get_type_hints
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -29,6 +30,7 @@ class Panel:
     """Options that the help shows together; each field is one, annotated as typer has it."""
 
     panel: ClassVar[str]
+    helps: ClassVar[Mapping[str, str]] = {}  # of inherited options, in place of their own
 
 
 class _Unconverted:
@@ -69,10 +71,11 @@ class _Group(TyperGroup):
 app = typer.Typer(
     name="olmix-evalscript",
     cls=_Group,
-    help="Write the bash script that evaluates every variant of an olmix swarm.",
+    help="Evaluate every variant of an olmix swarm, and collect the results for olmix fit.",
     epilog="Examples:\n\n"
     "  olmix-evalscript generate 58362402\n\n"
     "  olmix-evalscript generate 58362402 -o - | less\n\n"
+    "  olmix-evalscript collect 58362402 --results results/ --priors priors.yaml\n\n"
     "  olmix-evalscript list --since 90d",
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
@@ -142,10 +145,12 @@ def _options(group: type[Panel]) -> Iterator[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     for field in fields(group):
         hint = hints[field.name]
-        hint.__metadata__[0].rich_help_panel = group.panel
+        option = copy(hint.__metadata__[0])
+        option.rich_help_panel = group.panel
+        option.help = group.helps.get(field.name, option.help)
         yield inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=field.default,
-            annotation=hint,
+            annotation=Annotated[hint.__origin__, option],
         )

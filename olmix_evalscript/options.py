@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -80,8 +80,8 @@ class TaskOptions(Panel):
         _option(
             "--config",
             metavar="FILE",
-            help="A launch YAML (eval_tasks, eval_cluster, eval_model_backend) or a fit YAML "
-            "(offline eval.tasks).",
+            help="Launch YAML (eval_tasks, eval_cluster, eval_model_backend) or fit YAML (offline "
+            "eval.tasks).",
         ),
     ] = None
     task: Annotated[
@@ -99,7 +99,7 @@ class TaskOptions(Panel):
         _option(
             "--task-set",
             metavar="NAME",
-            help="Evaluate on these tasks. Default: olmo3-offline.",
+            help="Evaluate on this task set (see olmix-evalscript tasks). Default: olmo3-offline.",
             complete=_task_sets,
         ),
     ] = None
@@ -110,6 +110,18 @@ class TaskOptions(Panel):
         options = [("--config", self.config), ("--task-set", self.task_set)]
         options += [("--task", task) for task in self.task or ()]
         return tuple(word for option, value in options if value for word in (option, value))
+
+
+@dataclass(frozen=True)
+class ExpectedTaskOptions(TaskOptions):
+    """The tasks that were evaluated."""
+
+    helps: ClassVar[Mapping[str, str]] = {
+        "config": "Launch YAML (eval_tasks) or fit YAML (offline eval.tasks).",
+        "task": "Expect results of this task (repeatable).",
+        "task_set": "Expect results of this task set (see olmix-evalscript tasks). "
+        "Default: olmo3-offline.",
+    }
 
 
 TaskSetName = Annotated[str | None, typer.Argument(hidden=True, autocompletion=_task_sets)]
@@ -124,7 +136,7 @@ class EvaluationOptions(TaskOptions):
         _option(
             "--eval-cluster",
             metavar="NAME",
-            help="Where to evaluate. Default: aus.",
+            help="Cluster to evaluate on. Default: aus (jupiter, neptune, saturn and ceres).",
             complete=_clusters,
         ),
     ] = None
@@ -139,7 +151,11 @@ class EvaluationOptions(TaskOptions):
     ] = None
     dashboard: Annotated[
         str | None,
-        _option("--dashboard", metavar="NAME", help="Where results go. Default: olmix-GROUP_ID."),
+        _option(
+            "--dashboard",
+            metavar="NAME",
+            help="Dashboard that collects the results. Default: olmix-GROUP_ID.",
+        ),
     ] = None
 
 
@@ -158,8 +174,8 @@ class SearchOptions(Panel):
             "-w",
             "--workspace",
             metavar="OWNER/NAME",
-            help="Look only there (repeatable). Default: OLMIX_EVALSCRIPT_WORKSPACE, or else the "
-            "whole organization.",
+            help="Look only in this workspace (repeatable). Default: OLMIX_EVALSCRIPT_WORKSPACE, "
+            "or else the whole organization.",
         ),
     ] = None
     author: Annotated[
@@ -170,13 +186,15 @@ class SearchOptions(Panel):
         _option(
             "--since",
             metavar="DATE",
-            help="Only what was launched since: 2026-01-31, 30d, 2w, 12h.",
+            help="Only what was launched since then: 2026-01-31, 30d, 2w, 12h.",
         ),
     ] = None
     timeout: Annotated[
         str,
         _option(
-            "--timeout", metavar="SECONDS", help="For everything asked of Beaker. Default: 120."
+            "--timeout",
+            metavar="SECONDS",
+            help="Time limit for all Beaker calls together. Default: 120.",
         ),
     ] = "120"
 
@@ -217,15 +235,15 @@ class GroupOptions(SearchOptions):
             "-g",
             "--group-id",
             metavar="GROUP_ID",
-            help="The swarm's group, such as 58362402; -g may be left out.",
+            help="The swarm's group ID, such as 58362402; -g may be left out.",
         ),
     ] = None
     scan: Annotated[
         bool,
         _option(
             "--scan",
-            help="Read every experiment, for runs whose names lack the ID. "
-            "Default for --since then: 30d.",
+            help="Read every experiment, to find runs whose names lack the ID. Looks back 30d "
+            "unless --since is given.",
         ),
     ] = False
 
@@ -274,7 +292,7 @@ class FindingOptions(GroupOptions):
 
     snapshot: Annotated[
         str | None,
-        _option("--snapshot", metavar="FILE", help="Read a snapshot; Beaker is not asked."),
+        _option("--snapshot", metavar="FILE", help="Read a snapshot instead of asking Beaker."),
     ] = None
 
     def source(self) -> Finding:
@@ -301,7 +319,7 @@ OutputDir = Annotated[
     _option(
         "--output-dir",
         metavar="DIR",
-        help=f"The folder of the scripts. Default: {DEFAULT_OUTPUT_DIR}.",
+        help=f"Folder of the scripts. Default: {DEFAULT_OUTPUT_DIR}.",
     ),
 ]
 Json = Annotated[bool, _option("--json", help="Print JSON instead of a table.")]
@@ -319,7 +337,7 @@ class ScriptOptions(Panel):
             "-o",
             "--output",
             metavar="FILE",
-            help="The script; - is stdout. Default: olmix-GROUP_ID.sh in the output directory.",
+            help="Script to write; - is stdout. Default: olmix-GROUP_ID.sh in --output-dir.",
         ),
     ] = None
     output_dir: OutputDir = DEFAULT_OUTPUT_DIR
@@ -327,15 +345,15 @@ class ScriptOptions(Panel):
         bool,
         _option(
             "--check",
-            help="Write nothing; exit 3 and show the difference if the script on disk is another, "
-            "but for its date.",
+            help="Write nothing. Exit 3 and show a diff if the script on disk differs in more than "
+            "its date.",
         ),
     ] = False
     force: Annotated[
         bool,
         _option(
             "--force",
-            help="Replace a script that was edited, or one for another evaluation.",
+            help="Replace a script that was edited, or is for another evaluation.",
         ),
     ] = False
 
@@ -352,7 +370,7 @@ class SnapshotOptions(Panel):
             "-o",
             "--output",
             metavar="FILE",
-            help="The snapshot; - is stdout. Default: GROUP_ID.yaml.",
+            help="Snapshot to write; - is stdout. Default: GROUP_ID.yaml.",
         ),
     ] = None
 
@@ -400,7 +418,7 @@ class FitOptions(Panel):
         _option(
             "--results",
             metavar="PATH",
-            help="A folder of metrics-all.jsonl files, or the JSON of olmo-cookbook-eval results.",
+            help="Folder of metrics-all.jsonl files, or the JSON of olmo-cookbook-eval results.",
         ),
     ] = None
     priors: Annotated[
@@ -408,7 +426,8 @@ class FitOptions(Panel):
         _option(
             "--priors",
             metavar="FILE",
-            help="A YAML with priors: of olmix priors compute, a generation or a fit config.",
+            help="YAML with a `priors` block: output of `olmix priors compute`, a generation "
+            "config or a fit config.",
         ),
     ] = None
     step: Annotated[
@@ -416,7 +435,7 @@ class FitOptions(Panel):
         _option(
             "--step",
             metavar="N",
-            help="The step of all variants. Default: the one of more than half of them.",
+            help="Use results of this step. Default: the step most variants share.",
         ),
     ] = None
     output: Annotated[
@@ -425,7 +444,7 @@ class FitOptions(Panel):
             "-o",
             "--output",
             metavar="DIR",
-            help="The folder of the files. Default: output/fit/olmix-GROUP_ID.",
+            help="Folder to write to. Default: output/fit/olmix-GROUP_ID.",
         ),
     ] = None
 
@@ -439,22 +458,22 @@ class FitOptions(Panel):
             raise typer.BadParameter("needs --results", param_hint=hint)
 
 
-# --- Safety -------------------------------------------------------------------------------
+# --- Variants -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class VariantOptions(Panel):
     """Which variants, and where their checkpoints are."""
 
-    panel: ClassVar[str] = "Safety"
+    panel: ClassVar[str] = "Variants"
 
     checkpoint_root: Annotated[
         str | None,
         _option(
             "--checkpoint-root",
             metavar="DIR",
-            help="The folder with the run folders, where they were moved: "
-            "s3://, gs:// or /weka/BUCKET.",
+            help="Folder that holds the run folders, if they were moved: s3://, gs:// or "
+            "/weka/BUCKET.",
         ),
     ] = None
     status: Annotated[
@@ -462,7 +481,7 @@ class VariantOptions(Panel):
         _option(
             "--status",
             metavar="STATUS",
-            help="Only variants of this status, such as succeeded.",
+            help="Only variants with this status, such as succeeded.",
             complete=_statuses,
         ),
     ] = None
@@ -479,19 +498,32 @@ class VariantOptions(Panel):
             object.__setattr__(self, "checkpoint_root", check_root(self.checkpoint_root))
 
 
+# --- Safety -------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
-class SafetyOptions(VariantOptions):
-    """What is taken, and what is refused."""
+class SafetyOptions(Panel):
+    """What is refused."""
+
+    panel: ClassVar[str] = "Safety"
 
     strict: Annotated[bool, _option("--strict", help="Fail if there are warnings.")] = False
     allow_partial: Annotated[
         bool,
         _option(
             "--allow-partial",
-            help="Skip experiments that cannot be read; in collect, also variants without all "
-            "results.",
+            help="Skip experiments that cannot be read.",
         ),
     ] = False
+
+
+@dataclass(frozen=True)
+class CollectSafetyOptions(SafetyOptions):
+    """What is refused, results among it."""
+
+    helps: ClassVar[Mapping[str, str]] = {
+        "allow_partial": "Skip experiments that cannot be read, and variants that lack results."
+    }
 
 
 # --- General ------------------------------------------------------------------------------
@@ -506,7 +538,7 @@ class GeneralOptions(Panel):
     verbose: Annotated[
         bool, _option("-v", "--verbose", help="Show each Beaker call and its time.")
     ] = False
-    quiet: Annotated[bool, _option("-q", "--quiet", help="Show warnings and errors only.")] = False
+    quiet: Annotated[bool, _option("-q", "--quiet", help="Show only warnings and errors.")] = False
 
     def console(self, context: typer.Context) -> Console:
         """The console of this run, as verbose or quiet as asked."""

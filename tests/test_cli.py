@@ -21,7 +21,7 @@ from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, spec, varia
 
 Serve = Callable[[FakeBeaker], FakeBeaker]
 DEMO = str(FIXTURES / "58362402.yaml")
-COMMANDS = ("generate", "show", "list", "snapshot", "tasks")
+COMMANDS = ("generate", "collect", "show", "list", "snapshot", "tasks")
 SCRIPT = Path("output/eval_scripts/olmix-58362402.sh")
 
 
@@ -60,10 +60,16 @@ def test_help_fits_80_columns(run: Run, command: str) -> None:
     assert max(len(line) for line in lines) <= 80
 
 
-def test_help_shows_options_in_panels(run: Run) -> None:
-    panels = re.findall(r"^╭─ (\w+) ─", run("generate", "--help").stdout, flags=re.M)
+@pytest.mark.parametrize(("command", "output"), [("generate", "Output"), ("collect", "Fit")])
+def test_help_shows_options_in_panels(run: Run, command: str, output: str) -> None:
+    panels = re.findall(r"^╭─ (\w+) ─", run(command, "--help").stdout, flags=re.M)
 
-    assert panels == ["Evaluation", "Finding", "Output", "Safety", "General"]
+    assert panels == ["Evaluation", "Finding", "Variants", output, "Safety", "General"]
+
+
+def test_help_says_what_an_option_means_to_its_command(run: Run) -> None:
+    assert "Evaluate on this task" in run("generate", "--help").stdout
+    assert "Expect results of this task" in run("collect", "--help").stdout
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

@@ -13,11 +13,13 @@ from olmix_evalscript.app import command
 from olmix_evalscript.console import Console
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
+    CollectSafetyOptions,
+    ExpectedTaskOptions,
     FindingOptions,
     FitOptions,
     GeneralOptions,
-    SafetyOptions,
     TaskOptions,
+    VariantOptions,
 )
 
 if TYPE_CHECKING:
@@ -40,15 +42,16 @@ FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
 )
 def collect(
     context: typer.Context,
-    tasks: TaskOptions,
+    tasks: ExpectedTaskOptions,
     finding: FindingOptions,
+    variants: VariantOptions,
     fit: FitOptions,
-    safety: SafetyOptions,
+    safety: CollectSafetyOptions,
     general: GeneralOptions,
 ) -> None:
     """Write ratios.csv, metrics.csv and fit.yaml for olmix fit, and print their paths.
 
-    Without --results only ratios.csv is written, without --priors all but fit.yaml.
+    Without --results it writes only ratios.csv; without --priors, no fit.yaml.
     """
     from olmix_evalscript.commands.common import find_swarm, warn
     from olmix_evalscript.config import load_priors
@@ -70,7 +73,7 @@ def collect(
         generate = _line("olmix-evalscript", "generate", group_id, *tasks.words)
         run_script = f"{generate} && {run_script}"
 
-    swarm = find_swarm(group_id, source, safety, console)
+    swarm = find_swarm(group_id, source, variants, safety, console)
     mixed = mixtures(swarm)
     warn(mixed.notes, console, safety)
     if fit.results is None:

@@ -10,19 +10,25 @@ from olmix_evalscript import tasks as known
 from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import EvalScriptError, SwarmError
-from olmix_evalscript.options import SafetyOptions, TaskOptions
+from olmix_evalscript.options import SafetyOptions, TaskOptions, VariantOptions
 from olmix_evalscript.source import Finding
 from olmix_evalscript.swarm import Swarm
 
 
-def find_swarm(group_id: str, source: Finding, safety: SafetyOptions, console: Console) -> Swarm:
+def find_swarm(
+    group_id: str,
+    source: Finding,
+    variants: VariantOptions,
+    safety: SafetyOptions,
+    console: Console,
+) -> Swarm:
     """Find a swarm, and report what was found and what is doubtful.
 
     Raises:
-        EvalScriptError: If there is no such swarm, or none that the safety options let through.
+        EvalScriptError: If there is no such swarm, or none that the options let through.
     """
     report_workspaces(source, console)
-    swarm = source.swarm(group_id, console.report, safety.checkpoint_root, safety.status)
+    swarm = source.swarm(group_id, console.report, variants.checkpoint_root, variants.status)
     report_swarm(swarm, console)
     if swarm.unreadable and not safety.allow_partial:
         raise SwarmError(

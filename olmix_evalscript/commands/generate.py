@@ -19,6 +19,7 @@ from olmix_evalscript.options import (
     GeneralOptions,
     SafetyOptions,
     ScriptOptions,
+    VariantOptions,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def generate(
     context: typer.Context,
     evaluation: EvaluationOptions,
     finding: FindingOptions,
+    variants: VariantOptions,
     output: ScriptOptions,
     safety: SafetyOptions,
     general: GeneralOptions,
@@ -66,7 +68,7 @@ def generate(
     written: list[Path] = []
 
     def make(group_id: str) -> int:
-        swarm = find_swarm(group_id, source, safety, console)
+        swarm = find_swarm(group_id, source, variants, safety, console)
         dashboard = settings.dashboard or f"olmix-{group_id}"
         text = render(swarm, replace(settings, dashboard=dashboard), today())
         if output.output == "-":

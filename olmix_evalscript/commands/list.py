@@ -25,7 +25,7 @@ def list_swarms(
 ) -> None:
     """List the swarms on Beaker, newest first.
 
-    By default, yours of the last 30 days; with --workspace, everybody's.
+    By default, yours of the last 30 days; with --workspace, everyone's.
     """
     from olmix_evalscript import beaker
     from olmix_evalscript.commands.common import report_workspaces

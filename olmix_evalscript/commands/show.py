@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 def show(
     context: typer.Context,
     finding: FindingOptions,
-    output: ShowOptions,
     variants: VariantOptions,
+    output: ShowOptions,
     general: GeneralOptions,
 ) -> None:
     """Show a swarm's variants and where their checkpoints should be, or their mixtures."""

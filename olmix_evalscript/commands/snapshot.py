@@ -23,7 +23,7 @@ def snapshot(
     output: SnapshotOptions,
     general: GeneralOptions,
 ) -> None:
-    """Save what Beaker says of a swarm, without environment variables or secrets."""
+    """Save what Beaker says about a swarm, without environment variables or secrets."""
     from olmix_evalscript.commands.common import report_swarm, report_workspaces
     from olmix_evalscript.files import write_whole
     from olmix_evalscript.snapshot import dump

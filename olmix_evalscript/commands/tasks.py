@@ -13,7 +13,7 @@ from olmix_evalscript.options import TaskSetName
     examples=("olmix-evalscript tasks", "olmix-evalscript tasks offline-bpb"),
 )
 def tasks(context: typer.Context, name: TaskSetName = None) -> None:
-    """List the task sets, or the names of one set."""
+    """List the task sets, or the tasks of one set."""
     from olmix_evalscript.tasks import task_set, task_sets
 
     session: Session = context.obj
