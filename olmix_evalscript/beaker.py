@@ -222,7 +222,7 @@ class _Client:
                     f"Beaker did not answer within {self._timeout:g} s ({code.name}: {details}). "
                     "Check the network, or give it longer with --timeout."
                 )
-            self._report.status(f"Beaker does not answer ({code.name}); trying again")
+            self._report.status(f"Beaker is not answering ({code.name}); trying again")
             self._closed.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 

@@ -57,7 +57,7 @@ def load(path: Path) -> EvalConfig:
     if not (config.tasks or config.cluster or config.model_backend):
         inloop = "its inloop eval block is not a task list; " if config.has_inloop_tasks else ""
         raise InvalidInputError(
-            f"the config {path} says nothing about this evaluation: {inloop}expected eval_tasks, "
+            f"the config {path} says nothing about evaluation: {inloop}expected eval_tasks, "
             "eval_cluster or eval_model_backend, or a fit's offline tasks under eval"
         )
     return config
@@ -131,7 +131,7 @@ def _text(data: dict[str, Any], key: str) -> str | None:
     if yamltext.is_absent(value):
         return None
     if not isinstance(value, str):
-        raise ValueError(f"{key} is not a text")
+        raise ValueError(f"{key} is not text")
     return value
 
 

@@ -39,7 +39,7 @@ def write_all(texts: Mapping[Path, str], mode: int) -> None:
         for path, text in texts.items():
             real = Path(os.path.realpath(path))
             if real.exists() and not real.is_file():
-                raise OSError("it is there, and no file")
+                raise OSError("it exists and is not a file")
             if real in written:
                 raise OSError(f"another of these files is in the same place, {real}")
             real.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def write_all(texts: Mapping[Path, str], mode: int) -> None:
             os.replace(temporary, path)
     except OSError as error:
         raise InvalidInputError(
-            f"cannot write {path}: {error.strerror or error}. Name another with --output."
+            f"cannot write {path}: {error.strerror or error}. Choose another with --output."
         ) from None
     finally:
         for temporary in written.values():

@@ -77,7 +77,7 @@ def mixtures(swarm: Swarm) -> Mixtures:
         if abs(total - 1) > TOLERANCE:
             raise FitError(
                 f"the ratios of variant {variant.number} ({variant.run_name}) sum to {total:g}, "
-                f"not to 1 within {TOLERANCE}, so olmix refuses them"
+                f"not to 1 within {TOLERANCE}, so olmix would refuse them"
             )
         twice = [shown(name) for name, shares in parts.items() if len(shares) > 1]
         if twice:
@@ -181,7 +181,7 @@ def _common_step(swarm: Swarm, results: Results) -> int:
     )
     problem = "more than one step is" if common else "no step is"
     raise FitError(
-        f"{problem} that of more than half of the variants; there are results at step {found}. "
+        f"{problem} shared by more than half of the variants; there are results at step {found}. "
         "Choose one with --step."
     )
 

@@ -79,6 +79,11 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
+def counted(count: int, noun: str) -> str:
+    """Such as ``1 variant`` or ``2 variants``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
 def ranges(numbers: Iterable[int]) -> str:
     """Numbers as people write them: ``0, 3, 5-9``."""
     runs: list[list[int]] = []

@@ -10,6 +10,7 @@ from typing import Any
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.experiment import Experiment
 from olmix_evalscript.fit import Mixtures
+from olmix_evalscript.names import counted
 from olmix_evalscript.swarm import EvaluationJob, Swarm, Variant
 from olmix_evalscript.tables import GAP, Column, Table
 
@@ -304,11 +305,6 @@ def per_cent(weight: float) -> str:
 
 
 # --- words --------------------------------------------------------------------------------
-
-
-def counted(count: int, noun: str) -> str:
-    """Such as ``1 variant`` or ``2 variants``."""
-    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def count_by_status(jobs: Iterable[EvaluationJob]) -> dict[str, int]:

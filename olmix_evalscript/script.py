@@ -160,10 +160,10 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
         f"(group {swarm.group_id}).",
         f"Made by olmix-evalscript {__version__} on {today.isoformat()} (UTC).",
         "",
-        "Run it in the environment of olmo-cookbook:",
+        "Run it in the olmo-cookbook environment:",
         f"  bash {name} --list      see each variant's latest complete checkpoint",
         f"  bash {name} --dry-run   see what would be submitted",
-        f"  bash {name}             submit; --help tells the other options",
+        f"  bash {name}             submit; see --help for the other options",
     ]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     if training:
@@ -171,7 +171,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
     doubts = [
         *doubts_about_evaluation(evaluation),
         *swarm.doubts,
-        *(f"left out, since it cannot be read: {reason}" for reason in swarm.unreadable),
+        *(f"left out, cannot be read: {reason}" for reason in swarm.unreadable),
     ]
     if doubts:
         lines += ["", "Look into this before you trust it:", *(f"- {doubt}" for doubt in doubts)]

@@ -94,11 +94,11 @@ def _why_nothing(finding: Finding, swarm: Swarm, found: int) -> str:
     else:
         what = f"nothing on Beaker carries the ID {group_id}"
     if finding.snapshot is not None or finding.scan:
-        return f"{what}. Try `olmix-evalscript list` to see the swarms there are."
+        return f"{what}. Try `olmix-evalscript list` to see which swarms there are."
     where = finding.workspaces or (_own_workspace(),)
     scan = " ".join(f"-w {workspace}" for workspace in where)
     return (
-        f"{what}. Try `olmix-evalscript list` to see the swarms there are, or, if its runs were "
+        f"{what}. Try `olmix-evalscript list` to see which swarms there are, or, if its runs were "
         f"named by hand, `olmix-evalscript generate {group_id} --scan {scan} --since 30d`."
     )
 

@@ -231,7 +231,7 @@ def test_an_inloop_block_in_the_config_is_told(run: Run, tmp_path: Path) -> None
 
     result = run("generate", "58362402", "--snapshot", DEMO, "-o", "-", "--config", "c.yaml")
 
-    assert "inloop eval block is about training, and no task list" in result.stderr
+    assert "ignored its inloop eval block, which is about training" in result.stderr
     assert len(settings(result.stdout, "TASKS")) == 106
 
 

@@ -146,7 +146,7 @@ def test_allow_partial_leaves_out_the_domains_of_the_other_variants(
     head, _ = (work / FOLDER / "ratios.csv").read_text().splitlines()
     fit = yaml.safe_load((work / FOLDER / "fit.yaml").read_text())
     assert head.split(",")[3:] == domains == list(fit["priors"]["relative_sizes"])
-    assert "Left out of ratios.csv, since no complete variant has it: arxiv" in result.stderr
+    assert "Left out of ratios.csv (no complete variant has them): arxiv" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_other_models_of_the_runs_are_counted(run: Run, results: Path) -> None:
 
     result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", str(results))
 
-    assert f"Ignored 1 other model of these runs, such as {model}" in result.stderr
+    assert f"Ignored 1 other model made from these runs, such as {model}" in result.stderr
 
 
 def test_a_file_that_is_cut_off_is_named_with_its_line(run: Run, results: Path) -> None:
@@ -241,7 +241,7 @@ def test_priors_of_other_domains_are_left_out(run: Run, work: Path) -> None:
         "collect", "58362402", *DEMO, *CHOSEN, "--results", str(RESULTS), "--priors", "priors.yaml"
     )
 
-    assert "Left out of the priors, since ratios.csv does not have it: web" in result.stderr
+    assert "Left out of the priors (not in ratios.csv): web" in result.stderr
 
 
 @pytest.mark.parametrize("options", [["--step", "22100"], ["--priors", PRIORS]])

@@ -199,7 +199,7 @@ def test_half_of_the_variants_are_not_most_of_them() -> None:
 def test_two_steps_of_most_variants_are_a_choice() -> None:
     both = {100: everything(), 200: everything()}
 
-    with pytest.raises(FitError, match="more than one step is that of more than half"):
+    with pytest.raises(FitError, match="more than one step is shared by more than half"):
         collected(both, both)
 
 

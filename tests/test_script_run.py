@@ -582,7 +582,7 @@ def test_olmo_cookbook_is_asked_for_where_it_is_missing(desk: Desk) -> None:
 
     done = desk.run()
 
-    assert "olmo-cookbook-eval is not here" in done.stderr
+    assert "olmo-cookbook-eval was not found" in done.stderr
     assert done.returncode == 1
 
 
@@ -597,8 +597,8 @@ def test_listing_needs_no_olmo_cookbook(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("cluster", "message"),
     [
-        (S3, "aws is not here; install it to read s3:// checkpoints"),
-        (GS, "neither gcloud nor gsutil is here"),
+        (S3, "aws was not found; install it to read s3:// checkpoints"),
+        (GS, "neither gcloud nor gsutil was found"),
         (WEKA, "set WEKA_ENDPOINT_URL and WEKA_PROFILE"),
     ],
 )
@@ -653,7 +653,7 @@ def test_a_run_shows_a_line_for_each_variant_and_what_comes_next(three: Desk) ->
     assert re.sub(r"\(\d+ s\)", "(0 s)", done.stdout).splitlines() == [
         "[1/1] variant 1, step 5: submitted (0 s)",
         "",
-        "Submitted: 1 of 1 variants, dashboard olmix-58362402",
+        "Submitted: 1 variant, dashboard olmix-58362402",
         f"Once the results are in: bash {three.path} --results",
     ]
 
@@ -755,7 +755,8 @@ def test_variants_behind_the_step_of_most_are_held_back_and_named_in_one_line(
 ) -> None:
     done = spread.run()
 
-    assert "\n2 held back, at 9-40: they still train, or ended early: variant 2, 6\n" in done.stderr
+    held_back = "2 held back at step 9-40 (still training, or stopped early): variant 2, 6"
+    assert held_back in done.stderr.splitlines()
     assert [run[-7:] for run in spread.submitted() if run[-8:-7] in "26"] == []
     assert done.returncode == 1
 
@@ -763,7 +764,7 @@ def test_variants_behind_the_step_of_most_are_held_back_and_named_in_one_line(
 def test_variants_ahead_of_most_are_submitted_and_named_in_one_line(spread: Desk) -> None:
     done = spread.run()
 
-    assert "\n1 ahead, at 60: submitted all the same: variant 4\n" in done.stderr
+    assert "\n1 ahead at step 60 (submitted anyway): variant 4\n" in done.stderr
     assert f"{names(7)[4]}/step60" in spread.submitted()
 
 
@@ -773,7 +774,7 @@ def test_nothing_is_submitted_where_no_step_has_a_majority(three: Desk) -> None:
 
     done = three.run()
 
-    assert "3 at 5-13, and no step has more than half of them: variant 0-2" in done.stderr
+    assert "3 at steps 5-13, and no step has more than half of them: variant 0-2" in done.stderr
     assert "--any-step, or one step with --step N" in done.stderr
     assert (done.returncode, three.calls()) == (1, [])
 
@@ -814,7 +815,7 @@ def test_variants_behind_that_are_not_converted_are_held_back(desk: Desk) -> Non
 
     done = desk.run()
 
-    assert "1 held back, at 4" in done.stderr
+    assert "1 held back at step 4" in done.stderr
     assert "Not converted" not in done.stderr
 
 
@@ -864,6 +865,32 @@ def test_arguments_of_the_script_itself_reach_olmo_cookbook_too(desk: Desk) -> N
     desk.run("--", "-p", "8")
 
     assert [desk.calls()[0][key] for key in ("gantry_args", "partition_size")] == ["a=b c", "8"]
+
+
+@pytest.mark.parametrize(
+    ("only", "words"), [("1", "variant 1 was"), ("0-2", "variants 0-2 were")], ids=["one", "many"]
+)
+def test_a_dry_run_of_what_was_submitted_says_so(three: Desk, only: str, words: str) -> None:
+    three.run()
+
+    done = three.run("--only", only, "--dry-run")
+
+    assert done.stdout.splitlines()[-1] == f"Nothing to try: {words} submitted before"
+    assert len(three.calls()) == 3
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "3 of 3 variants have a checkpoint, most of them at step 5"),
+        (["--only", "1"], "1 variant has a checkpoint, at step 5"),
+        (["--step", "5"], "3 of 3 variants have a checkpoint of step 5"),
+        (["--only", "1", "--step", "9"], "0 variants have a checkpoint of step 9"),
+    ],
+)
+def test_what_was_found_is_counted(three: Desk, options: list[str], words: str) -> None:
+    assert three.run("--list", *options).stderr.splitlines()[0] == words
 
 
 @pytest.mark.parametrize(
@@ -922,7 +949,7 @@ def test_resume_submits_a_later_step_and_warns_of_two_steps_on_a_dashboard(three
 
     assert three.submitted()[3:] == ["mix-b/step6"]
     assert (
-        "Another step is on dashboard olmix-58362402 already, and a fit takes either: variant 1"
+        "Dashboard olmix-58362402 already has another step, and a fit may take either: variant 1"
         in done.stderr
     )
 
@@ -1000,7 +1027,7 @@ def test_a_checkpoint_that_vanishes_midway_is_told_and_the_others_are_submitted(
 
     output, _ = process.communicate(timeout=LONG)
 
-    assert "mix-b/step5 is not there any more" in output
+    assert "mix-b/step5 is no longer there" in output
     assert three.submitted() == ["mix-a/step5", "mix-c/step5"]
     assert process.returncode == 1
 
@@ -1107,7 +1134,7 @@ def tell_a_story(desk: Desk, **environment: str) -> tuple[dict[int, str], str, l
 STORY = (
     {number: "9" if number == 4 else "10" for number in range(10)},
     "10 of 10 variants have a checkpoint, most of them at step 10\n"
-    "1 held back, at 9: they still train, or ended early: variant 4\n",
+    "1 held back at step 9 (still training, or stopped early): variant 4\n",
     ["000/step10", "0004/step9", "005/step10", "006/step10"],
 )
 

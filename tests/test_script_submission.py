@@ -379,7 +379,7 @@ def test_a_submission_that_cannot_be_recorded_stops_the_script_and_is_told(four:
     done = four.run()
 
     assert four.submitted() == ["mix-a/step5", "mix-b/step5"]
-    assert "[2/4] variant 1, step 5: submitted and not recorded" in done.stderr
+    assert "[2/4] variant 1, step 5: submitted, but not recorded" in done.stderr
     assert done.returncode == 1
 
 
@@ -425,7 +425,7 @@ def test_a_checkpoint_that_cannot_be_looked_up_again_is_not_said_to_be_gone(
 
     assert "variant 1, step 5: could not be looked up again" in done.stderr
     assert "An error occurred (ExpiredToken)" in done.stderr
-    assert "is not there any more" not in done.stderr
+    assert "is no longer there" not in done.stderr
 
 
 def test_after_three_variants_that_cannot_be_looked_up_the_script_stops(expiring: Desk) -> None:
@@ -500,7 +500,7 @@ def test_a_second_run_says_who_runs(four: Desk) -> None:
 
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=LONG)
-    assert f"This script runs already: process {first.pid}" in second.stderr
+    assert f"This script is already running: process {first.pid}" in second.stderr
     assert (second.returncode, second.stdout) == (1, "")
     assert four.submitted() == ["mix-a/step5"]
 
@@ -535,7 +535,7 @@ def test_the_lock_of_a_killed_script_holds_until_its_submission_ends(four: Desk)
     for pid in pids[-2:]:
         os.kill(int(pid), signal.SIGKILL)
     until(lambda: not any(map(is_alive, pids)))
-    assert "This script runs already" in second.stderr
+    assert "This script is already running" in second.stderr
     assert (second.returncode, four.submitted()) == (1, ["mix-a/step5"])
 
 
@@ -588,7 +588,7 @@ def test_a_lock_of_another_machine_is_left_to_the_user(four: Desk, dead: int) ->
 
     done = four.run()
 
-    assert f"on another-machine. If that is not so, remove {lock(four)}" in done.stderr
+    assert f"on another-machine. If it is not, remove {lock(four)}" in done.stderr
     assert (done.returncode, four.started()) == (1, "")
 
 
@@ -771,7 +771,7 @@ def test_ctrl_c_stops_all_that_are_under_way(four: Desk) -> None:
     output, _ = process.communicate(timeout=LONG)
 
     for number in range(3):
-        assert f"Interrupted, and maybe submitted: variant {number}\n" in output
+        assert f"Interrupted, but maybe submitted: variant {number}\n" in output
     assert process.returncode == 130
     assert [line for line in four.started().splitlines() if is_alive(line.split()[0])] == []
     assert not lock(four).exists()

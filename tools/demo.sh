@@ -36,7 +36,7 @@ END
   run_to 3 bash $SCRIPT --list
   say "3. It submits what is ready, here to a stand-in for olmo-cookbook-eval:"
   run bash $SCRIPT --only 0-1
-  say "4. With the results, it all becomes what olmix fit reads:"
+  say "4. With results of all 8 variants (invented for this demo), it becomes what olmix fit reads:"
   run olmix-evalscript collect $GROUP --snapshot snapshot.yaml --config launch.yaml --results results --priors priors.yaml -o fit
   run head -n 2 fit/ratios.csv
   run head -n 2 fit/metrics.csv

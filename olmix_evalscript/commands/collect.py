@@ -86,19 +86,17 @@ def collect(
         dropped = set(mixed.domains) - set(domains)
         if dropped:
             console.note(
-                f"Left out of ratios.csv, since no complete variant has it: {listed(dropped)}"
+                f"Left out of ratios.csv (no complete variant has them): {listed(dropped)}"
             )
         texts = {"ratios.csv": mixed.csv(collected.complete), "metrics.csv": collected.csv()}
         then = (
-            "fit.yaml needs --priors, such as `olmix priors compute --config GENERATION.yaml "
-            "--output priors.yaml` writes"
+            "fit.yaml needs --priors: the file that `olmix priors compute --config GENERATION.yaml "
+            "--output priors.yaml` writes, for example"
         )
         if priors is not None:
             unused = unused_priors(domains, priors)
             if unused:
-                console.note(
-                    f"Left out of the priors, since ratios.csv does not have it: {listed(unused)}"
-                )
+                console.note(f"Left out of the priors (not in ratios.csv): {listed(unused)}")
             texts["fit.yaml"] = fit_yaml(folder.absolute(), domains, collected.metrics, priors)
             then = _line(
                 "olmix", "fit", "--config", folder / "fit.yaml", "--output-dir", folder / "fit"
@@ -107,7 +105,7 @@ def collect(
     if old:
         raise FitError(
             f"nothing was written: {' and '.join(old)} of an earlier collect would be left beside "
-            "the new files. Delete what is old, or name another folder with --output."
+            "the new files. Delete what is old, or choose another folder with --output."
         )
     write_all({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
@@ -148,10 +146,11 @@ def _collected(
 
 
 def _report_others(results: Results, console: Console) -> None:
+    from olmix_evalscript.names import counted
+
     if results.others:
-        count = len(results.others)
         console.note(
-            f"Ignored {count} other model{'s' * (count != 1)} of these runs, such as "
+            f"Ignored {counted(len(results.others), 'other model')} made from these runs, such as "
             f"{results.others[0]}"
         )
 
@@ -168,7 +167,7 @@ def _report(collected: Collected, run_script: str, allow_partial: bool, console:
     complete, lacking = len(collected.complete), len(collected.lacking)
     total, step = complete + lacking, collected.step
     if collected.without_bpb:
-        console.note(f"Left out, without bits per byte: {', '.join(collected.without_bpb)}")
+        console.note(f"Left out (no bits per byte): {', '.join(collected.without_bpb)}")
     console.note(
         f"{complete} of {total} variants have all metrics ({len(collected.metrics)}) at step {step}"
     )

@@ -10,6 +10,7 @@ from olmix_evalscript import tasks as known
 from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import EvalScriptError, SwarmError
+from olmix_evalscript.names import counted
 from olmix_evalscript.options import SafetyOptions, TaskOptions, VariantOptions
 from olmix_evalscript.source import Finding
 from olmix_evalscript.swarm import Swarm
@@ -32,8 +33,8 @@ def find_swarm(
     report_swarm(swarm, console)
     if swarm.unreadable and not safety.allow_partial:
         raise SwarmError(
-            f"{len(swarm.unreadable)} experiments that may belong to {group_id} cannot be "
-            "read. Look at the warnings above; then use --allow-partial to skip them."
+            f"{counted(len(swarm.unreadable), 'experiment')} that may belong to {group_id} cannot "
+            "be read. Look at the warnings above; then use --allow-partial to skip them."
         )
     stop_if_strict(swarm.doubts, safety)
     return swarm
@@ -80,7 +81,7 @@ def report_swarm(swarm: Swarm, console: Console) -> None:
     )
     count = len(swarm.variants)
     console.note(
-        f"{swarm.group_id}: {count} variant{'s' * (count != 1)} of {swarm.name or 'no swarm'}"
+        f"{swarm.group_id}: {counted(count, 'variant')} of {swarm.name or 'no swarm'}"
         + (f"; ignored {ignored}" if ignored else "")
     )
     active = sum(v.status not in ("", "succeeded", "failed", "canceled") for v in swarm.variants)
@@ -100,7 +101,7 @@ def load_config(options: TaskOptions, console: Console) -> EvalConfig:
         return EvalConfig()
     config = configs.load(Path(options.config))
     if config.has_inloop_tasks and not config.tasks:
-        console.note(f"{options.config}: its inloop eval block is about training, and no task list")
+        console.note(f"{options.config}: ignored its inloop eval block, which is about training")
     return config
 
 

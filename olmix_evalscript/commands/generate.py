@@ -86,7 +86,7 @@ def generate(
     if written:
         script = shlex.quote(str(written[0])) if len(written) == 1 else "SCRIPT"
         console.hint(
-            "Next, in the environment of olmo-cookbook:",
+            "Next, in the olmo-cookbook environment:",
             f"  bash {script} --list   to see each variant's latest checkpoint",
             f"  bash {script}          to submit the evaluations",
         )
@@ -138,7 +138,7 @@ def _compare(path: Path, text: str, console: Console) -> int:
 
     lines = difference(path, text)
     if lines is None:
-        console.warn(f"{path} does not exist; write it with generate, without --check")
+        console.warn(f"{path} does not exist; run generate without --check to write it")
         return EXIT_DIFFERS
     console.data("".join(f"{line}\n" for line in lines))
     if not lines:

@@ -48,7 +48,9 @@ def list_swarms(
         console.data(json.dumps(data, indent=2) + "\n")
         return
     if not data:
-        console.note("No swarm was found. Look further back with --since, or with --workspace.")
+        console.note(
+            "No swarms found. Look further back with --since, or elsewhere with --workspace."
+        )
         return
     if console.is_terminal:
         console.table(swarm_table(data))

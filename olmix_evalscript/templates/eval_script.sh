@@ -42,20 +42,20 @@ Submit the evaluation of each variant's latest complete checkpoint to $DASHBOARD
 
 Usage: bash $SCRIPT [OPTIONS] [-- ARGUMENTS FOR olmo-cookbook-eval]
 
-  --list         show each variant's step and checkpoint, launch nothing
+  --list         show each variant's step and checkpoint; submit nothing
   --dry-run      pass --dry-run on to olmo-cookbook-eval
-  --only LIST    these variants alone, such as 0,3,5-9
-  --step N       this step exactly, not the latest
-  --any-step     each variant's latest, wherever most of them are
-  --again        submit again what was submitted before; else it is skipped (--resume)
-  --jobs N       N submissions at a time, not 1
+  --only LIST    only these variants, such as 0,3,5-9
+  --step N       exactly this step, not the latest
+  --any-step     each variant's latest step, whatever step most of them are at
+  --again        also submit what was submitted before; by default it is skipped (--resume)
+  --jobs N       submit N variants at a time instead of 1
   --yes          do not ask before submitting
-  --results      load the results that are in and count them, launch nothing
+  --results      load and count the results so far; submit nothing
   --help         show this text
 
 What olmo-cookbook-eval prints goes to $LOGS.
 Exit status: 0 all submitted (or found), 1 some not, 2 wrong usage, 130 interrupted.
-/weka is read where it is mounted (WEKA_MOUNT, or else /weka), or with aws by means of
+/weka is read where it is mounted (WEKA_MOUNT, by default /weka), or else with aws, which needs
 WEKA_ENDPOINT_URL and WEKA_PROFILE.
 EOF
 }
@@ -350,18 +350,18 @@ storage() { # path
   case "$1" in
     s3://*)
       LISTER=list_s3
-      has aws || MISSING="aws is not here; install it to read s3:// checkpoints"
+      has aws || MISSING="aws was not found; install it to read s3:// checkpoints"
       ;;
     gs://*)
       LISTER=list_gs
       has gcloud || has gsutil ||
-        MISSING="neither gcloud nor gsutil is here; install gcloud to read gs:// checkpoints"
+        MISSING="neither gcloud nor gsutil was found; install gcloud to read gs:// checkpoints"
       ;;
     /weka/*)
       LISTER=list_folder
       [ ! -d "$WEKA_MOUNT" ] || return 0
       LISTER=list_weka
-      has aws || MISSING="aws is not here; install it to read /weka from outside"
+      has aws || MISSING="aws was not found; install it to read /weka from outside"
       [ -n "${WEKA_ENDPOINT_URL:-}" ] && [ -n "${WEKA_PROFILE:-}" ] ||
         MISSING="cannot read /weka: run this where it is mounted, or set WEKA_ENDPOINT_URL and WEKA_PROFILE"
       ;;
@@ -622,20 +622,22 @@ show_table() {
 }
 
 show_findings() {
-  local i found=0
+  local i found=0 where="${MOST:+, most of them at step $MOST}"
   for i in "${!STATES[@]}"; do
     case "${STATES[i]}" in none | unknown | unconverted) ;; *) found=$((found + 1)) ;; esac
     ! is_ready "$i" || READY=$((READY + 1))
   done
-  say "$found of ${#NUMBERS[@]} variants have a checkpoint${STEP:+ of step $STEP}${MOST:+, most of them at step $MOST}" >&2
+  [ ${#NUMBERS[@]} -gt 1 ] || where="${MOST:+, at step $MOST}"
+  [ -z "$STEP" ] || where=" of step $STEP"
+  say "$(have "$found") a checkpoint$where" >&2
   show_errors
   tell unknown 'Could not be looked up'
   tell none 'No complete checkpoint'
   tell unconverted 'Not converted to Hugging Face format' && show_conversion
-  tell behind 'COUNT held back, at STEPS: they still train, or ended early'
-  tell ahead 'COUNT ahead, at STEPS: submitted all the same'
-  tell undecided 'COUNT at STEPS, and no step has more than half of them' &&
-    fail "Nothing is submitted: take each variant's latest with --any-step, or one step with --step N"
+  tell behind 'COUNT held back at step STEPS (still training, or stopped early)'
+  tell ahead 'COUNT ahead at step STEPS (submitted anyway)'
+  tell undecided 'COUNT at steps STEPS, and no step has more than half of them' &&
+    fail "Nothing is submitted: choose each variant's latest with --any-step, or one step with --step N"
   [ "$READY" -gt 0 ] || fail "There is nothing to submit"
 }
 
@@ -713,7 +715,7 @@ check_holder() {
   [ -z "$host" ] || [ "$host" = "${HOSTNAME:-}" ] || busy="${busy:-a process} on $host"
   [ -n "$busy" ] || return
   rmdir "$LOCK/taken"
-  fail "This script runs already: $busy. If that is not so, remove $LOCK"
+  fail "This script is already running: $busy. If it is not, remove $LOCK"
 }
 
 # A process of the same number may be another one by now.
@@ -776,7 +778,7 @@ plan() {
   done
   [ ${#BEFORE[@]} -eq 0 ] || say "Submitted before: variant $(ranges "${BEFORE[@]}"); --again repeats"
   [ ${#others[@]} -eq 0 ] ||
-    warn "Another step is on dashboard $DASHBOARD already, and a fit takes either: variant $(ranges "${others[@]}")"
+    warn "Dashboard $DASHBOARD already has another step, and a fit may take either: variant $(ranges "${others[@]}")"
 }
 
 key() { # tasks
@@ -865,6 +867,14 @@ confirm() {
 }
 
 count() { if [ "$1" -eq 1 ]; then say "$1 $2"; else say "$1 $2s"; fi; }
+
+of_all() { # variants
+  if [ ${#NUMBERS[@]} -eq 1 ]; then count "$1" variant; else say "$1 of ${#NUMBERS[@]} variants"; fi
+}
+
+have() { # variants
+  if [ "$1 of ${#NUMBERS[@]}" = "1 of 1" ]; then say "1 variant has"; else say "$(of_all "$1") have"; fi
+}
 
 submit_all() {
   local i used=0
@@ -973,12 +983,12 @@ conclude() { # index of a variant, what became of it, seconds
   local what left='' reason=''
   case "$2" in
     0) what="${DRY_RUN:+tried}" what="${what:-submitted}" ;;
-    "$GONE") what="not submitted" reason="${CHECKPOINTS[$1]} is not there any more" ;;
+    "$GONE") what="not submitted" reason="${CHECKPOINTS[$1]} is no longer there" ;;
     "$NOT_LOOKED_UP") what="could not be looked up again" ;;
     "$ASKED") what="failed" reason="It wants to ask something at the terminal: run the command by hand once" ;;
-    "$MAYBE") what="failed" reason="the disk is full: look on Beaker whether it was submitted" ;;
+    "$MAYBE") what="failed" reason="the disk is full: check on Beaker whether it was submitted" ;;
     "$NOT_RECORDED" | $((NOT_RECORDED + 1)))
-      what="submitted and not recorded"
+      what="submitted, but not recorded"
       reason="add this line to $RECORD: ${CALL_LINES[2 * $1 + $2 - NOT_RECORDED]}"
       ;;
     *) what="failed" ;;
@@ -1034,16 +1044,20 @@ last_lines() {
 summary() {
   local i count=$((${#SUBMITTED[@]} + ${#BEFORE[@]})) numbers=()
   say
-  if [ -n "$DRY_RUN" ]; then
-    say "Tried without submitting: ${#SUBMITTED[@]} of ${#NUMBERS[@]} variants; see $LOGS"
+  if [ -z "$DRY_RUN" ]; then
+    say "Submitted: $(of_all "$count"), dashboard $DASHBOARD"
+  elif [ "$PLANNED" -gt 0 ]; then
+    say "Tried without submitting: $(of_all ${#SUBMITTED[@]}); see $LOGS"
+  elif [ ${#BEFORE[@]} -eq 1 ]; then
+    say "Nothing to try: variant ${BEFORE[0]} was submitted before"
   else
-    say "Submitted: $count of ${#NUMBERS[@]} variants, dashboard $DASHBOARD"
+    say "Nothing to try: variants $(ranges "${BEFORE[@]}") were submitted before"
   fi
   for i in "${!FAILED[@]}"; do
     warn "Failed: variant ${NUMBERS[i]}: ${FAILED[i]}"
   done
   for i in ${UNDER_WAY[@]+"${UNDER_WAY[@]}"}; do
-    warn "Interrupted, and maybe submitted: variant ${NUMBERS[i]}"
+    warn "Interrupted, but maybe submitted: variant ${NUMBERS[i]}"
   done
   [ -z "$STOPPED" ] || warn "Stopped: $STOPPED"
   [ -z "$DRY_RUN" ] || return
@@ -1084,7 +1098,7 @@ results() {
   [[ $url == s3://* ]] ||
     fail "--results reads only s3://, not $url; copy its *metrics-all.jsonl files to a folder for" \
       "$(collect_line FOLDER)"
-  has aws || fail "aws is not here; install it to load results from $url"
+  has aws || fail "aws was not found; install it to load results from $url"
   mkdir -p "$RESULTS_FOLDER" || fail "cannot make the folder $RESULTS_FOLDER; copy this script elsewhere"
 
   heed_interrupts
@@ -1106,7 +1120,7 @@ show_results() {
   local counts count complete numbers total=$((${#TASKS[@]} + ${#HF_TASKS[@]}))
   counts=$(results_of_variants | count_results)
   complete=$(grep -c "^$total " <<<"$counts")
-  say "$complete of ${#NUMBERS[@]} variants have results of all tasks ($total)${STEP:+ at step $STEP}"
+  say "$(have "$complete") results of all tasks ($total)${STEP:+ at step $STEP}"
   awk '{ print $1 }' <<<"$counts" | grep -vx "$total" | sort -rnu | while IFS= read -r count; do
     numbers=$(awk -v count="$count" '$1 == count { print $2 }' <<<"$counts")
     warn "Results of $count of $total tasks: variant $(ranges "$numbers")"
@@ -1204,7 +1218,7 @@ main() {
     exit
   }
   [ -n "$LIST" ] || has olmo-cookbook-eval ||
-    fail "olmo-cookbook-eval is not here; run this in the olmo-cookbook environment"
+    fail "olmo-cookbook-eval was not found; run this in the olmo-cookbook environment"
   need_storage
 
   WORK=$(mktemp -d) || fail "cannot make a temporary folder; set TMPDIR"
