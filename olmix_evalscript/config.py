@@ -41,7 +41,7 @@ def load(path: Path) -> EvalConfig:
     Raises:
         InvalidInputError: If the file cannot be read or says nothing usable.
     """
-    data = _mapping(path)
+    data = _mapping(path, "config")
     try:
         tasks = _eval_tasks(data)
         metrics = () if tasks else _offline_metrics(data.get("eval"))
@@ -70,7 +70,7 @@ def load_priors(path: Path) -> Priors:
     Raises:
         InvalidInputError: If the file cannot be read or has none.
     """
-    block = _mapping(path).get("priors")
+    block = _mapping(path, "priors").get("priors")
     try:
         if not isinstance(block, dict):
             raise ValueError("it has no priors block; `olmix priors compute` prints one")
@@ -81,7 +81,7 @@ def load_priors(path: Path) -> Priors:
             {name: _count(name, text) for name, text in counts.items()},
         )
     except ValueError as error:
-        raise InvalidInputError(f"cannot use the priors in {path}: {error}") from None
+        raise InvalidInputError(f"cannot use the priors {path}: {error}") from None
 
 
 def _scalars(block: dict[str, Any], key: str) -> dict[str, str]:
@@ -114,15 +114,10 @@ def _count(domain: str, text: str) -> int:
     return count
 
 
-def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        data = yamltext.load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInputError(f"cannot read the config {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise InvalidInputError(f"cannot use the config {path}: {error}") from None
+def _mapping(path: Path, what: str) -> dict[str, Any]:
+    data = yamltext.load_file(path, what)
     if not isinstance(data, dict):
-        raise InvalidInputError(f"cannot use the config {path}: it is not a mapping")
+        raise InvalidInputError(f"cannot use the {what} {path}: it is not a mapping")
     return data
 
 

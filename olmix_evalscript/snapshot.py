@@ -45,12 +45,7 @@ def load(path: Path, group_id: str) -> list[Experiment]:
     Raises:
         InvalidInputError: If the file cannot be read, or is not a snapshot of the group.
     """
-    try:
-        data = yamltext.load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInputError(f"cannot read the snapshot {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise InvalidInputError(f"cannot read the snapshot {path}: {error}") from None
+    data = yamltext.load_file(path, "snapshot")
     try:
         found = _get(data, "version", str), _get(data, "group_id", str)
         if found[0] != VERSION:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from olmix_evalscript.errors import InvalidInputError
 
 #: Snapshots of 1,024 variants take about 1 MB; no spec comes near it.
 MAX_CHARACTERS = 64 * 1024 * 1024
@@ -32,6 +35,23 @@ def load(text: str) -> Any:
         raise ValueError(f"{error.problem or error.context}{place}") from None
     except yaml.YAMLError as error:
         raise ValueError(str(error).splitlines()[0]) from None
+
+
+def load_file(path: Path, what: str) -> Any:
+    """Parse a file that holds one YAML document, as `load` does.
+
+    Args:
+        path: The file.
+        what: What it is to the user, such as "config".
+
+    Raises:
+        InvalidInputError: If it cannot be read, or its text cannot.
+    """
+    try:
+        return load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInputError(f"cannot read the {what} {path}: {reason}") from None
 
 
 def _check_size(text: str) -> None:
