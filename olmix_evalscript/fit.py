@@ -172,8 +172,7 @@ def _common_step(swarm: Swarm, results: Results) -> int:
         return common[0]
     if not counts:
         raise FitError(
-            f"there are no bits per byte of the variants of {swarm.group_id} for these tasks. "
-            f"{SAME_TASKS}"
+            f"the results of {swarm.group_id} have no bits per byte of these tasks. {SAME_TASKS}"
         )
     found = ", ".join(
         f"{step} ({count} of {len(swarm.variants)} variants)"

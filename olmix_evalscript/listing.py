@@ -107,7 +107,7 @@ def unseen(token: str, tokens: set[str]) -> str:
         BeakerError: If it came before, so that the listing has no end.
     """
     if token in tokens:
-        raise BeakerError("Beaker's listing repeats itself without an end. Try again.")
+        raise BeakerError("Beaker's listing repeats itself endlessly. Try again.")
     tokens.add(token)
     return token
 

@@ -210,7 +210,7 @@ def test_a_step_can_be_chosen() -> None:
 
 
 def test_results_without_any_bits_per_byte_are_refused() -> None:
-    with pytest.raises(FitError, match="there are no bits per byte of the variants"):
+    with pytest.raises(FitError, match="no bits per byte of these tasks"):
         collected({}, {})
 
 

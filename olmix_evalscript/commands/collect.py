@@ -175,9 +175,11 @@ def _report(collected: Collected, run_script: str, allow_partial: bool, console:
         console.warn(line)
     numbers = numbers_to_evaluate(collected)
     if numbers:
+        lead = "To evaluate just these"
         if lacks_most(collected):
             console.note(f"No variant has results of most tasks. {SAME_TASKS}")
-        console.note(f"To evaluate just these: {run_script} --only {numbers} --step {step} --again")
+            lead = "If they are the same, evaluate again"
+        console.note(f"{lead}: {run_script} --only {numbers} --step {step} --again")
     if not complete or (lacking and not allow_partial):
         raise FitError(
             f"nothing was written: {lacking} of {total} variants lack results"
