@@ -17,6 +17,7 @@ import typer
 
 from olmix_evalscript.app import Panel, Session
 from olmix_evalscript.console import Console
+from olmix_evalscript.trainers import STORAGES, check_root
 
 if TYPE_CHECKING:
     from olmix_evalscript.source import Finding
@@ -472,8 +473,7 @@ class VariantOptions(Panel):
         _option(
             "--checkpoint-root",
             metavar="DIR",
-            help="Folder that holds the run folders, if they were moved: s3://, gs:// or "
-            "/weka/BUCKET.",
+            help=f"Folder that holds the run folders, if they were moved: {', '.join(STORAGES)}.",
         ),
     ] = None
     status: Annotated[
@@ -493,8 +493,6 @@ class VariantOptions(Panel):
                 param_hint="--status",
             )
         if self.checkpoint_root is not None:
-            from olmix_evalscript.trainers import check_root
-
             object.__setattr__(self, "checkpoint_root", check_root(self.checkpoint_root))
 
 
