@@ -767,13 +767,40 @@ def test_variants_ahead_of_most_are_submitted_and_named_in_one_line(spread: Desk
     assert f"{names(7)[4]}/step60" in spread.submitted()
 
 
+def test_a_variant_chosen_alone_is_held_back_behind_the_step_of_the_swarm(spread: Desk) -> None:
+    done = spread.run("--only", "6")
+
+    assert done.stderr.startswith(
+        "1 of 1 variants have a checkpoint, most of the swarm at step 50\n1 held back, at 40:"
+    )
+    assert (done.returncode, spread.calls()) == (1, [])
+
+
+def test_a_variant_chosen_alone_is_taken_at_the_step_that_is_asked_for(spread: Desk) -> None:
+    spread.run("--only", "6", "--step", "40")
+
+    assert spread.submitted() == [f"{names(7)[6]}/step40"]
+
+
+def test_variants_that_are_not_chosen_need_no_storage_tool(desk: Desk) -> None:
+    desk.save(names(3)[1], "step7")
+    desk.write(names(3), clusters=[S3, WEKA])
+    (desk.bin / "aws").unlink(missing_ok=True)
+
+    done = desk.run("--only", "1")
+
+    assert "aws is not here" in done.stderr
+    assert "2 that were not chosen could not be looked up" in done.stderr
+    assert desk.submitted() == [f"{names(3)[1]}/step7"]
+
+
 def test_nothing_is_submitted_where_no_step_has_a_majority(three: Desk) -> None:
     three.save("mix-b", "step12")
     three.save("mix-c", "step13")
 
     done = three.run()
 
-    assert "3 at 5-13, and no step has more than half of them: variant 0-2" in done.stderr
+    assert "3 at 5-13, and no step has a majority: variant 0-2" in done.stderr
     assert "--any-step, or one step with --step N" in done.stderr
     assert (done.returncode, three.calls()) == (1, [])
 

@@ -279,17 +279,24 @@ NUMBERS=() DIRECTORIES=()
 STATES=() # of each variant: ready, ahead, behind, undecided, unconverted, none or unknown
 STEPS=()  # of each variant: a number, or none or unknown
 MOST=''   # the step that more than half of those with a checkpoint are at
+UNSEEN=0  # variants that were not chosen and could not be looked up
 
 variant() { NUMBERS+=("$1") DIRECTORIES+=("$2"); }
+is_chosen() { [[ -z $ONLY || $ONLY == *" ${NUMBERS[$1]} "* ]]; }
 
+# Leave the variants that are not chosen, with what is known of them.
 choose() {
-  local i numbers=() directories=()
+  local i numbers=() directories=() states=() steps=()
   for i in "${!NUMBERS[@]}"; do
-    case "$ONLY" in
-      '' | *" ${NUMBERS[i]} "*) numbers+=("${NUMBERS[i]}") directories+=("${DIRECTORIES[i]}") ;;
-    esac
+    if is_chosen "$i"; then
+      numbers+=("${NUMBERS[i]}") directories+=("${DIRECTORIES[i]}")
+      states+=("${STATES[i]:-}") steps+=("${STEPS[i]:-}")
+    elif [ "${STATES[i]:-}" = unknown ]; then
+      UNSEEN=$((UNSEEN + 1))
+    fi
   done
   NUMBERS=("${numbers[@]}") DIRECTORIES=("${directories[@]}")
+  STATES=("${states[@]}") STEPS=("${steps[@]}")
 }
 
 # --- child processes --------------------------------------------------------------------
@@ -368,10 +375,10 @@ storage() { # path
 }
 
 need_storage() {
-  local directory
-  for directory in "${DIRECTORIES[@]}"; do
-    storage "$directory"
-    [ -z "$MISSING" ] || fail "$MISSING"
+  local i
+  for i in "${!DIRECTORIES[@]}"; do
+    storage "${DIRECTORIES[i]}"
+    [ -z "$MISSING" ] || ! is_chosen "$i" || fail "$MISSING"
   done
 }
 
@@ -469,6 +476,7 @@ lookup() {
   local attempt status
   storage "$1"
   for attempt in 1 2 3; do
+    [ -z "$MISSING" ] || { say "$MISSING" >"$2.error" && break; }
     [ "$attempt" -eq 1 ] || sleep "$attempt"
     "$LISTER" "$1" 2>"$2.error" | checkpoints >"$2.found"
     status=$?
@@ -518,6 +526,7 @@ find_steps() {
   signal KILL "$NOTICE"
   NOTICE=''
   latest_steps >"$WORK/steps"
+  STATES=() STEPS=()
   {
     IFS= read -r MOST
     while IFS="$TAB" read -r state step; do
@@ -621,19 +630,22 @@ show_table() {
 }
 
 show_findings() {
-  local i found=0
+  local i found=0 all=them
+  [ -z "$ONLY" ] || [ -n "$STEP$ANY_STEP" ] || all="the swarm"
   for i in "${!STATES[@]}"; do
     case "${STATES[i]}" in none | unknown | unconverted) ;; *) found=$((found + 1)) ;; esac
     ! is_ready "$i" || READY=$((READY + 1))
   done
-  say "$found of ${#NUMBERS[@]} variants have a checkpoint${STEP:+ of step $STEP}${MOST:+, most of them at step $MOST}" >&2
+  say "$found of ${#NUMBERS[@]} variants have a checkpoint${STEP:+ of step $STEP}${MOST:+, most of $all at step $MOST}" >&2
   show_errors
   tell unknown 'Could not be looked up'
   tell none 'No complete checkpoint'
   tell unconverted 'Not converted to Hugging Face format' && show_conversion
   tell behind 'COUNT held back, at STEPS: they still train, or ended early'
   tell ahead 'COUNT ahead, at STEPS: submitted all the same'
-  tell undecided 'COUNT at STEPS, and no step has more than half of them' &&
+  [ "$UNSEEN" -eq 0 ] ||
+    warn "$UNSEEN that were not chosen could not be looked up: the swarm's step is that of the others"
+  tell undecided 'COUNT at STEPS, and no step has a majority' &&
     fail "Nothing is submitted: take each variant's latest with --any-step, or one step with --step N"
   [ "$READY" -gt 0 ] || fail "There is nothing to submit"
 }
@@ -1192,7 +1204,9 @@ main() {
   variants
   parse_options "$@"
   heed_extra_args
-  choose
+  # The swarm's step takes a look at all variants, which --list need not tell of a few.
+  [ -z "$LIST" ] || [ -z "$ONLY" ] || ANY_STEP=1
+  [ -z "$STEP$ANY_STEP$RESULTS" ] || choose
   [ -z "$RESULTS" ] || {
     results
     exit
@@ -1209,6 +1223,7 @@ main() {
     lock
   fi
   find_steps
+  choose
   if [ -n "$LIST" ]; then
     show_table
     show_findings
