@@ -403,9 +403,9 @@ list_gs() {
 }
 
 list_folder() {
-  local path="${1#/weka/}" run
-  cd "$WEKA_MOUNT" || return
-  [ -d "${path%%/*}/." ] || ls -d "${path%%/*}/." >/dev/null || return # the bucket must be there
+  local path="${1#/weka/}" bucket run
+  bucket="$WEKA_MOUNT/${path%%/*}/." path="$WEKA_MOUNT/$path"
+  [ -d "$bucket" ] || ls -d "$bucket" >/dev/null || return # it must be there
   if [[ $path =~ /step[0-9]*$ ]]; then
     list_run "${path%/*}" "$path"
     return
@@ -428,11 +428,11 @@ list_run() { # run, beginning of its steps' paths
       *-hf/) files=("$step"config.json "$step"{model.safetensors,pytorch_model.bin}*) ;;
     esac
     for file in "${files[@]}"; do
-      [ ! -e "$file" ] || printf '/weka/%s\n' "$file"
+      [ ! -e "$file" ] || printf '/weka%s\n' "${file#"$WEKA_MOUNT"}"
     done
     [ -z "$unseen" ] || break
   done
-  [ -z "$unseen" ] || can_read "$unseen" || printf 'failed\t/weka/%s/step\n' "$1"
+  [ -z "$unseen" ] || can_read "$unseen" || printf 'failed\t/weka%s/step\n' "${1#"$WEKA_MOUNT"}"
 }
 
 # Whether a folder can be read; one that is not there holds nothing, and is no failure.
@@ -445,10 +445,9 @@ can_read() {
 }
 
 # Of files, one a line, the complete checkpoints: directory, step and kind. Raw ones have what
-# OLMo-core's latest_checkpoint asks for; a conversion has its config.json before its weights. For
-# a pipeline alone: awk takes the place of its shell, which spares a process.
+# OLMo-core's latest_checkpoint asks for; a conversion has its config.json before its weights.
 checkpoints() {
-  exec awk -v OFS="$TAB" '
+  awk -v OFS="$TAB" '
     function put(kind) {
       match(path, /\/step[0-9]+(-hf)?$/)
       step = substr(path, RSTART + 5)
@@ -478,9 +477,10 @@ lookup() {
   for attempt in 1 2 3; do
     [ -z "$MISSING" ] || { say "$MISSING" >"$2.error" && break; }
     [ "$attempt" -eq 1 ] || sleep "$attempt"
-    "$LISTER" "$1" 2>"$2.error" | checkpoints >"$2.found"
+    "$LISTER" "$1" >"$2.files" 2>"$2.error"
     status=$?
     [ "$status" -ne 1 ] || ! grep -q 'matched no objects' "$2.error" || status=0 # gcloud and gsutil
+    [ "$status" -ne 0 ] || checkpoints <"$2.files" >"$2.found" || status=$?
     [ "$status" -ne 0 ] || return 0
   done
   printf 'failed\t%s\n' "$1" >"$2.found"
