@@ -402,6 +402,7 @@ def test_a_gs_folder_that_is_empty_holds_no_checkpoint(desk: Desk, gs: Bucket) -
 
 
 def test_a_bucket_that_is_not_there_is_no_lack_of_checkpoints(desk: Desk, s3: Bucket) -> None:
+    desk.without_pauses()
     desk.real("aws")
     desk.write(names(9), root="s3://no-such-bucket/checkpoints")
 
@@ -414,6 +415,7 @@ def test_a_bucket_that_is_not_there_is_no_lack_of_checkpoints(desk: Desk, s3: Bu
 
 
 def test_a_gs_bucket_that_is_not_there_is_no_lack_of_checkpoints(desk: Desk, gs: Bucket) -> None:
+    desk.without_pauses()
     desk.real("gcloud")
     desk.write(names(9), root="gs://no-such-bucket/checkpoints")
 
@@ -424,6 +426,7 @@ def test_a_gs_bucket_that_is_not_there_is_no_lack_of_checkpoints(desk: Desk, gs:
 
 
 def test_a_denied_bucket_is_told_once_in_the_words_of_the_tool(desk: Desk) -> None:
+    desk.without_pauses()
     desk.real("aws")
     desk.write(names(2), clusters=[S3])
 
@@ -452,6 +455,7 @@ def test_a_lookup_that_fails_once_is_tried_again(desk: Desk, full_s3: Bucket) ->
 
 
 def test_a_weka_bucket_that_is_not_mounted_is_no_lack_of_checkpoints(desk: Desk) -> None:
+    desk.without_pauses()
     desk.mount.mkdir()
     desk.write(names(2))
 
@@ -554,6 +558,7 @@ def test_a_fast_lookup_says_nothing_of_itself(three: Desk) -> None:
 def test_variants_of_a_storage_that_answers_are_submitted_though_another_fails(
     desk: Desk,
 ) -> None:
+    desk.without_pauses()
     desk.real("aws")
     desk.save("mix-b", "step5")
     desk.write(["mix-a", "mix-b"], clusters=[S3, WEKA])
