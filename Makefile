@@ -16,6 +16,9 @@ FAST := tests/test_command.py tests/test_trainers.py tests/test_swarm.py tests/t
 	tests/test_scriptfile.py tests/test_clusters.py tests/test_options.py tests/test_programs.py \
 	tests/test_tasks.py tests/test_config.py tests/test_snapshot.py tests/test_files.py \
 	tests/test_results.py tests/test_fit.py tests/test_yamltext.py
+# What these run is bash, the storage tools and their servers: nothing whose coverage counts.
+SCRIPTS := tests/test_script_run.py tests/test_script_submission.py tests/test_script_results.py \
+	tests/test_docs.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -32,7 +35,8 @@ $(DEMO_VENV)/installed: pyproject.toml
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
 	touch $@
 
 lint: $(VENV)/installed
@@ -46,7 +50,8 @@ check: lint
 
 test: lint
 	$(BIN)/coverage erase
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/coverage run -m pytest -n 2
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/coverage run -m pytest -n 2 $(SCRIPTS:%=--ignore=%)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 $(SCRIPTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.interpreters
@@ -55,7 +60,7 @@ shuffle: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 -p randomly
 
 bench: $(VENV)/installed
-	$(BIN)/pip install --quiet beaker-gantry
+	$(BIN)/uv pip install --quiet --python $(BIN)/python beaker-gantry
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
 
 picture: $(VENV)/installed

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -25,11 +25,15 @@ def need(program: str) -> str:
     """The path of a program; without it the test is skipped, but fails where CI is set."""
     path = shutil.which(program)
     if path is None:
-        message = f"{program} is not installed"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        lack(f"{program} is not installed")
     return path
+
+
+def lack(what: str) -> NoReturn:
+    """Skip the test, but fail it where CI is set."""
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)
 
 
 class Bucket:

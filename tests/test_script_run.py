@@ -402,6 +402,7 @@ def test_a_gs_folder_that_is_empty_holds_no_checkpoint(desk: Desk, gs: Bucket) -
 
 
 def test_a_bucket_that_is_not_there_is_no_lack_of_checkpoints(desk: Desk, s3: Bucket) -> None:
+    desk.without_pauses()
     desk.real("aws")
     desk.write(names(9), root="s3://no-such-bucket/checkpoints")
 
@@ -414,6 +415,7 @@ def test_a_bucket_that_is_not_there_is_no_lack_of_checkpoints(desk: Desk, s3: Bu
 
 
 def test_a_gs_bucket_that_is_not_there_is_no_lack_of_checkpoints(desk: Desk, gs: Bucket) -> None:
+    desk.without_pauses()
     desk.real("gcloud")
     desk.write(names(9), root="gs://no-such-bucket/checkpoints")
 
@@ -424,6 +426,7 @@ def test_a_gs_bucket_that_is_not_there_is_no_lack_of_checkpoints(desk: Desk, gs:
 
 
 def test_a_denied_bucket_is_told_once_in_the_words_of_the_tool(desk: Desk) -> None:
+    desk.without_pauses()
     desk.real("aws")
     desk.write(names(2), clusters=[S3])
 
@@ -452,6 +455,7 @@ def test_a_lookup_that_fails_once_is_tried_again(desk: Desk, full_s3: Bucket) ->
 
 
 def test_a_weka_bucket_that_is_not_mounted_is_no_lack_of_checkpoints(desk: Desk) -> None:
+    desk.without_pauses()
     desk.mount.mkdir()
     desk.write(names(2))
 
@@ -554,6 +558,7 @@ def test_a_fast_lookup_says_nothing_of_itself(three: Desk) -> None:
 def test_variants_of_a_storage_that_answers_are_submitted_though_another_fails(
     desk: Desk,
 ) -> None:
+    desk.without_pauses()
     desk.real("aws")
     desk.save("mix-b", "step5")
     desk.write(["mix-a", "mix-b"], clusters=[S3, WEKA])
@@ -768,13 +773,40 @@ def test_variants_ahead_of_most_are_submitted_and_named_in_one_line(spread: Desk
     assert f"{names(7)[4]}/step60" in spread.submitted()
 
 
+def test_a_variant_chosen_alone_is_held_back_behind_the_step_of_the_swarm(spread: Desk) -> None:
+    done = spread.run("--only", "6")
+
+    assert done.stderr.startswith(
+        "1 variant has a checkpoint, most of the swarm at step 50\n1 held back at step 40 "
+    )
+    assert (done.returncode, spread.calls()) == (1, [])
+
+
+def test_a_variant_chosen_alone_is_taken_at_the_step_that_is_asked_for(spread: Desk) -> None:
+    spread.run("--only", "6", "--step", "40")
+
+    assert spread.submitted() == [f"{names(7)[6]}/step40"]
+
+
+def test_variants_that_are_not_chosen_need_no_storage_tool(desk: Desk) -> None:
+    desk.save(names(3)[1], "step7")
+    desk.write(names(3), clusters=[S3, WEKA])
+    (desk.bin / "aws").unlink(missing_ok=True)
+
+    done = desk.run("--only", "1")
+
+    assert "aws was not found" in done.stderr
+    assert "2 that were not chosen could not be looked up" in done.stderr
+    assert desk.submitted() == [f"{names(3)[1]}/step7"]
+
+
 def test_nothing_is_submitted_where_no_step_has_a_majority(three: Desk) -> None:
     three.save("mix-b", "step12")
     three.save("mix-c", "step13")
 
     done = three.run()
 
-    assert "3 at steps 5-13, and no step has more than half of them: variant 0-2" in done.stderr
+    assert "3 at step 5-13, and no step has a majority: variant 0-2" in done.stderr
     assert "--any-step, or one step with --step N" in done.stderr
     assert (done.returncode, three.calls()) == (1, [])
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests.desk import BASH, LONG, S3, STUB, TASKS, Desk, is_alive, until
 from tests.factories import GROUP
+from tests.storage import lack
 
 ROOT = "/weka/oe-training-default/ai2-llm/checkpoints/kylel"
 MASKED = ("ultrachat_masked_ppl", "wildchat_masked_ppl")
@@ -343,7 +344,7 @@ def small_disk(desk: Desk) -> Iterator[Desk]:
         capture_output=True, check=False,
     )  # fmt: skip
     if mounted.returncode:
-        pytest.skip("needs a file system that can be filled")
+        lack("no file system can be mounted, and filled")
     desk.path = disk / desk.path.name
     desk.record = disk / desk.record.name
     yield desk

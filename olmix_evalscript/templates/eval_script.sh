@@ -280,17 +280,24 @@ NUMBERS=() DIRECTORIES=()
 STATES=() # of each variant: ready, ahead, behind, undecided, unconverted, none or unknown
 STEPS=()  # of each variant: a number, or none or unknown
 MOST=''   # the step that more than half of those with a checkpoint are at
+UNSEEN=0  # variants that were not chosen and could not be looked up
 
 variant() { NUMBERS+=("$1") DIRECTORIES+=("$2"); }
+is_chosen() { [[ -z $ONLY || $ONLY == *" ${NUMBERS[$1]} "* ]]; }
 
+# Leave the variants that are not chosen, with what is known of them.
 choose() {
-  local i numbers=() directories=()
+  local i numbers=() directories=() states=() steps=()
   for i in "${!NUMBERS[@]}"; do
-    case "$ONLY" in
-      '' | *" ${NUMBERS[i]} "*) numbers+=("${NUMBERS[i]}") directories+=("${DIRECTORIES[i]}") ;;
-    esac
+    if is_chosen "$i"; then
+      numbers+=("${NUMBERS[i]}") directories+=("${DIRECTORIES[i]}")
+      states+=("${STATES[i]:-}") steps+=("${STEPS[i]:-}")
+    elif [ "${STATES[i]:-}" = unknown ]; then
+      UNSEEN=$((UNSEEN + 1))
+    fi
   done
   NUMBERS=("${numbers[@]}") DIRECTORIES=("${directories[@]}")
+  STATES=("${states[@]}") STEPS=("${steps[@]}")
 }
 
 # --- child processes --------------------------------------------------------------------
@@ -369,10 +376,10 @@ storage() { # path
 }
 
 need_storage() {
-  local directory
-  for directory in "${DIRECTORIES[@]}"; do
-    storage "$directory"
-    [ -z "$MISSING" ] || fail "$MISSING"
+  local i
+  for i in "${!DIRECTORIES[@]}"; do
+    storage "${DIRECTORIES[i]}"
+    [ -z "$MISSING" ] || ! is_chosen "$i" || fail "$MISSING"
   done
 }
 
@@ -397,9 +404,9 @@ list_gs() {
 }
 
 list_folder() {
-  local path="${1#/weka/}" run
-  cd "$WEKA_MOUNT" || return
-  [ -d "${path%%/*}/." ] || ls -d "${path%%/*}/." >/dev/null || return # the bucket must be there
+  local path="${1#/weka/}" bucket run
+  bucket="$WEKA_MOUNT/${path%%/*}/." path="$WEKA_MOUNT/$path"
+  [ -d "$bucket" ] || ls -d "$bucket" >/dev/null || return # it must be there
   if [[ $path =~ /step[0-9]*$ ]]; then
     list_run "${path%/*}" "$path"
     return
@@ -422,11 +429,11 @@ list_run() { # run, beginning of its steps' paths
       *-hf/) files=("$step"config.json "$step"{model.safetensors,pytorch_model.bin}*) ;;
     esac
     for file in "${files[@]}"; do
-      [ ! -e "$file" ] || printf '/weka/%s\n' "$file"
+      [ ! -e "$file" ] || printf '/weka%s\n' "${file#"$WEKA_MOUNT"}"
     done
     [ -z "$unseen" ] || break
   done
-  [ -z "$unseen" ] || can_read "$unseen" || printf 'failed\t/weka/%s/step\n' "$1"
+  [ -z "$unseen" ] || can_read "$unseen" || printf 'failed\t/weka%s/step\n' "${1#"$WEKA_MOUNT"}"
 }
 
 # Whether a folder can be read; one that is not there holds nothing, and is no failure.
@@ -439,10 +446,9 @@ can_read() {
 }
 
 # Of files, one a line, the complete checkpoints: directory, step and kind. Raw ones have what
-# OLMo-core's latest_checkpoint asks for; a conversion has its config.json before its weights. For
-# a pipeline alone: awk takes the place of its shell, which spares a process.
+# OLMo-core's latest_checkpoint asks for; a conversion has its config.json before its weights.
 checkpoints() {
-  exec awk -v OFS="$TAB" '
+  awk -v OFS="$TAB" '
     function put(kind) {
       match(path, /\/step[0-9]+(-hf)?$/)
       step = substr(path, RSTART + 5)
@@ -470,10 +476,12 @@ lookup() {
   local attempt status
   storage "$1"
   for attempt in 1 2 3; do
+    [ -z "$MISSING" ] || { say "$MISSING" >"$2.error" && break; }
     [ "$attempt" -eq 1 ] || sleep "$attempt"
-    "$LISTER" "$1" 2>"$2.error" | checkpoints >"$2.found"
+    "$LISTER" "$1" >"$2.files" 2>"$2.error"
     status=$?
     [ "$status" -ne 1 ] || ! grep -q 'matched no objects' "$2.error" || status=0 # gcloud and gsutil
+    [ "$status" -ne 0 ] || checkpoints <"$2.files" >"$2.found" || status=$?
     [ "$status" -ne 0 ] || return 0
   done
   printf 'failed\t%s\n' "$1" >"$2.found"
@@ -519,6 +527,7 @@ find_steps() {
   signal KILL "$NOTICE"
   NOTICE=''
   latest_steps >"$WORK/steps"
+  STATES=() STEPS=()
   {
     IFS= read -r MOST
     while IFS="$TAB" read -r state step; do
@@ -622,12 +631,14 @@ show_table() {
 }
 
 show_findings() {
-  local i found=0 where="${MOST:+, most of them at step $MOST}"
+  local i found=0 all=them where=''
+  [ -z "$ONLY" ] || [ -n "$STEP$ANY_STEP" ] || all="the swarm"
   for i in "${!STATES[@]}"; do
     case "${STATES[i]}" in none | unknown | unconverted) ;; *) found=$((found + 1)) ;; esac
     ! is_ready "$i" || READY=$((READY + 1))
   done
-  [ ${#NUMBERS[@]} -gt 1 ] || where="${MOST:+, at step $MOST}"
+  [ -z "$MOST" ] || where=", most of $all at step $MOST"
+  [ "${#NUMBERS[@]} $all" != "1 them" ] || where="${where/most of them /}"
   [ -z "$STEP" ] || where=" of step $STEP"
   say "$(have "$found") a checkpoint$where" >&2
   show_errors
@@ -636,7 +647,9 @@ show_findings() {
   tell unconverted 'Not converted to Hugging Face format' && show_conversion
   tell behind 'COUNT held back at step STEPS (still training, or stopped early)'
   tell ahead 'COUNT ahead at step STEPS (submitted anyway)'
-  tell undecided 'COUNT at steps STEPS, and no step has more than half of them' &&
+  [ "$UNSEEN" -eq 0 ] ||
+    warn "$UNSEEN that were not chosen could not be looked up: the swarm's step is that of the others"
+  tell undecided 'COUNT at step STEPS, and no step has a majority' &&
     fail "Nothing is submitted: choose each variant's latest with --any-step, or one step with --step N"
   [ "$READY" -gt 0 ] || fail "There is nothing to submit"
 }
@@ -1212,7 +1225,9 @@ main() {
   variants
   parse_options "$@"
   heed_extra_args
-  choose
+  # The swarm's step takes a look at all variants, which --list need not tell of a few.
+  [ -z "$LIST" ] || [ -z "$ONLY" ] || ANY_STEP=1
+  [ -z "$STEP$ANY_STEP$RESULTS" ] || choose
   [ -z "$RESULTS" ] || {
     results
     exit
@@ -1229,6 +1244,7 @@ main() {
     lock
   fi
   find_steps
+  choose
   if [ -n "$LIST" ]; then
     show_table
     show_findings
