@@ -294,7 +294,7 @@ def test_allow_partial_writes_the_rest_and_says_so_in_the_script(
 
     assert result.returncode == 0
     assert result.stdout.count("\n  variant ") == 2
-    assert f"# - left out, since it cannot be read: {beaker.workloads[1].name}" in result.stdout
+    assert f"# - left out, cannot be read: {beaker.workloads[1].name}" in result.stdout
 
 
 def test_a_listing_that_repeats_its_token_ends(run: Run, beaker_of: Serve, tmp_path: Path) -> None:
