@@ -18,7 +18,7 @@ def main() -> NoReturn:
     """Run the command line; what stands after ``--`` is for olmo-cookbook-eval."""
     takes_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if takes_interrupts:  # not so behind nohup
-        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))  # modules load
+        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
     import olmix_evalscript.commands  # noqa: F401 - each adds itself to the app
     from olmix_evalscript.app import EXIT_FAILED, Session, app
     from olmix_evalscript.console import Console, open_streams
@@ -47,12 +47,10 @@ def main() -> NoReturn:
 
 
 def _interrupt(console: Console) -> None:
-    """End at once while threads ask Beaker: a KeyboardInterrupt that strikes between two steps
-    of one of Python's locks leaves it held, or ends as another error."""
-    if console.is_waiting:
-        console.clear()
-        os._exit(EXIT_INTERRUPTED)
-    raise KeyboardInterrupt
+    """End at once: a KeyboardInterrupt that strikes between two steps of one of Python's locks
+    leaves it held, or ends as another error. Whoever writes files holds interrupts back."""
+    console.clear()
+    os._exit(EXIT_INTERRUPTED)
 
 
 def _is_text(word: str) -> bool:

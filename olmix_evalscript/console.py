@@ -45,9 +45,9 @@ class Console:
 
     verbose: bool = False
     quiet: bool = False
-    is_waiting: bool = field(default=False, init=False)  # for a slow step, whose files come later
     _bar: Bar | None = field(default=None, init=False)
     _progress: Progress | None = field(default=None, init=False)  # what shows the bar
+    _has_moved: bool = field(default=False, init=False)  # whether there was a bar
 
     def data(self, text: str) -> None:
         """Print what was asked for, as it is, in UTF-8.
@@ -155,6 +155,7 @@ class Console:
         elif self.quiet or self.verbose or not sys.stderr.isatty():
             yield Bar(_ignore if self.quiet else self._now_and_then(), _nothing)
         else:
+            self._has_moved = True
             with _progress() as progress:
                 self._progress = progress
                 task = progress.add_task("Asking Beaker", total=total)
@@ -183,15 +184,11 @@ class Console:
     def report(self) -> Iterator[Report]:
         """Show what a slow step does meanwhile."""
         with self.bar() as bar:
-            self.is_waiting = True
-            try:
-                yield Report(status=bar.status, detail=self.note if self.verbose else _ignore)
-            finally:
-                self.is_waiting = False
+            yield Report(status=bar.status, detail=self.note if self.verbose else _ignore)
 
     def clear(self) -> None:
         """Take the bar off the screen for good, whatever its own threads and locks are at."""
-        if self._progress is None:
+        if not self._has_moved:
             return
         with suppress(OSError):
             os.write(sys.stderr.fileno(), CLEARED.encode())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from olmix_evalscript.errors import InvalidInputError
 
@@ -28,11 +31,16 @@ def write_whole(path: Path, text: str, mode: int) -> None:
 def write_all(texts: Mapping[Path, str], mode: int) -> None:
     """Write several files as `write_whole` does, and none if one of them cannot be written.
 
-    They take their places one after the other, once all are on disk.
+    They take their places one after the other, once all are on disk. Ctrl-C waits meanwhile.
 
     Raises:
         InvalidInputError: If one cannot be written.
     """
+    with _interrupts_held_back():
+        _write_all(texts, mode)
+
+
+def _write_all(texts: Mapping[Path, str], mode: int) -> None:
     written: dict[Path, str] = {}  # by where it goes, what is on disk under another name
     path = Path()
     try:
@@ -59,3 +67,20 @@ def write_all(texts: Mapping[Path, str], mode: int) -> None:
         for temporary in written.values():
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let Ctrl-C take effect after the block; only Python's main thread can."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *signaled: caught.append(signaled))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if caught:
+            handler(*caught[0])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,3 +78,22 @@ def test_several_files_are_written_or_none(tmp_path: Path) -> None:
 
     assert (tmp_path / "a").read_text() == "old"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a", "b"]
+
+
+class _Interrupting(dict[Path, str]):
+    """Texts that come with a Ctrl-C after the first."""
+
+    def items(self) -> Any:
+        first, *others = super().items()
+        yield first
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from others
+
+
+def test_an_interrupt_takes_effect_once_all_files_are_written(tmp_path: Path) -> None:
+    texts = _Interrupting({tmp_path / name: name for name in ("a", "b", "c")})
+
+    with pytest.raises(KeyboardInterrupt):
+        write_all(texts, 0o644)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]

@@ -273,7 +273,7 @@ def test_an_empty_dashboard_has_no_results(swarm: Evaluated) -> None:
 
     done = swarm.results()
 
-    assert lacking(done) == ["Results of 0 of 2 tasks: variant 0-1"]
+    assert lacking(done) == ["Results of 0 of 2 tasks: variants 0-1"]
     assert done.returncode == 1
 
 
@@ -384,8 +384,8 @@ def test_variants_that_lack_tasks_are_named_by_how_many_they_have(swarm: Evaluat
 
     assert "2 of 6 variants have results of all tasks (2)" in done.stdout
     assert lacking(done) == [
-        "Results of 1 of 2 tasks: variant 1-2",
-        "Results of 0 of 2 tasks: variant 3-4",
+        "Results of 1 of 2 tasks: variants 1-2",
+        "Results of 0 of 2 tasks: variants 3-4",
     ]
     assert done.returncode == 1
 
@@ -416,7 +416,7 @@ def test_a_step_that_was_asked_for_alone_counts(two: Evaluated) -> None:
 
     done = two.results("--step", "10")
 
-    assert "1 of 2 variants have results of all tasks (2) at step 10" in done.stdout
+    assert "1 of 2 variants has results of all tasks (2) at step 10" in done.stdout
     assert lacking(done) == ["Results of 0 of 2 tasks: variant 0"]
 
 

@@ -434,7 +434,7 @@ def test_after_three_variants_that_cannot_be_looked_up_the_script_stops(expiring
 
     assert done.stderr.count("could not be looked up again (") == 3
     assert "Stopped: three variants in a row could not be looked up" in done.stderr
-    assert f"To submit variant 1-5: bash {expiring.path}" in done.stdout
+    assert f"To submit variants 1-5: bash {expiring.path}" in done.stdout
     assert done.returncode == 1
 
 

@@ -50,7 +50,7 @@ Usage: bash $SCRIPT [OPTIONS] [-- ARGUMENTS FOR olmo-cookbook-eval]
   --again        also submit what was submitted before; by default it is skipped (--resume)
   --jobs N       submit N variants at a time instead of 1
   --yes          do not ask before submitting
-  --results      load and count the results so far; submit nothing
+  --results      load and count the results so far, and print the line for collect; submit nothing
   --help         show this text
 
 What olmo-cookbook-eval prints goes to $LOGS.
@@ -90,6 +90,13 @@ ranges() {
     END { put() }'
 }
 
+# variant 3, or variants 0, 3, 5-9
+named() {
+  local numbers
+  numbers=$(ranges "$@")
+  case "$numbers" in *[,-]*) say "variants $numbers" ;; *) say "variant $numbers" ;; esac
+}
+
 # --- options ----------------------------------------------------------------------------
 
 DRY_RUN='' LIST='' ONLY='' STEP='' ANY_STEP='' AGAIN='' YES='' RESULTS='' AT_ONCE=1
@@ -121,7 +128,7 @@ parse_options() {
         EXTRA_ARGS+=("$@")
         break
         ;;
-      *) refuse "unknown option $1" ;;
+      *) refuse "unknown option $1 (those of olmo-cookbook-eval go after --)" ;;
     esac
     shift
   done
@@ -279,6 +286,7 @@ show_command() { # without secrets
 NUMBERS=() DIRECTORIES=()
 STATES=() # of each variant: ready, ahead, behind, undecided, unconverted, none or unknown
 STEPS=()  # of each variant: a number, or none or unknown
+KINDS=()  # of each variant: of which kind that step is: raw, hf or none
 MOST=''   # the step that more than half of those with a checkpoint are at
 UNSEEN=0  # variants that were not chosen and could not be looked up
 
@@ -287,17 +295,17 @@ is_chosen() { [[ -z $ONLY || $ONLY == *" ${NUMBERS[$1]} "* ]]; }
 
 # Leave the variants that are not chosen, with what is known of them.
 choose() {
-  local i numbers=() directories=() states=() steps=()
+  local i numbers=() directories=() states=() steps=() kinds=()
   for i in "${!NUMBERS[@]}"; do
     if is_chosen "$i"; then
       numbers+=("${NUMBERS[i]}") directories+=("${DIRECTORIES[i]}")
-      states+=("${STATES[i]:-}") steps+=("${STEPS[i]:-}")
+      states+=("${STATES[i]:-}") steps+=("${STEPS[i]:-}") kinds+=("${KINDS[i]:-}")
     elif [ "${STATES[i]:-}" = unknown ]; then
       UNSEEN=$((UNSEEN + 1))
     fi
   done
   NUMBERS=("${numbers[@]}") DIRECTORIES=("${directories[@]}")
-  STATES=("${states[@]}") STEPS=("${steps[@]}")
+  STATES=("${states[@]}") STEPS=("${steps[@]}") KINDS=("${kinds[@]}")
 }
 
 # --- child processes --------------------------------------------------------------------
@@ -413,23 +421,25 @@ list_folder() {
   fi
   can_read "${path%/*}" || return
   for run in "$path"*; do
-    [ -f "$run" ] || list_run "$run" "$run/step"
+    [ -f "$run" ] || list_run "$run" "$run/step" || return
   done
 }
 
 # The files of a run that tell which steps are complete, or that it cannot be read.
 list_run() { # run, beginning of its steps' paths
-  local step file files unseen="$1"
+  local step part file files unseen="$1"
   for step in "$2"*/; do
-    [ -d "$step" ] || break # nothing begins so
+    [ "$step" != "$2*/" ] || break # nothing begins so
     unseen=''
-    [ -x "$step" ] || unseen="$step"
+    for part in "$step" "$step"train "$step"model_and_optim; do
+      [ ! -d "$part" ] || [ -x "$part" ] || unseen="$part"
+    done
     files=("$step"{.metadata.json,model_and_optim/.metadata,train/rank0.pt})
     case "$step" in
       *-hf/) files=("$step"config.json "$step"{model.safetensors,pytorch_model.bin}*) ;;
     esac
     for file in "${files[@]}"; do
-      [ ! -e "$file" ] || printf '/weka%s\n' "${file#"$WEKA_MOUNT"}"
+      [ ! -e "$file" ] || printf '/weka%s\n' "${file#"$WEKA_MOUNT"}" || return
     done
     [ -z "$unseen" ] || break
   done
@@ -446,7 +456,8 @@ can_read() {
 }
 
 # Of files, one a line, the complete checkpoints: directory, step and kind. Raw ones have what
-# OLMo-core's latest_checkpoint asks for; a conversion has its config.json before its weights.
+# OLMo-core's latest_checkpoint asks for; a conversion has its config.json before its weights. At the
+# end comes a line that tells that nothing was cut off.
 checkpoints() {
   awk -v OFS="$TAB" '
     function put(kind) {
@@ -463,12 +474,13 @@ checkpoints() {
     }
     path !~ /-hf$/ {
       if (file ~ /^(\.metadata\.json|model_and_optim\/\.metadata|train\/rank0\.pt)$/)
-        if (++parts[path] == 3) put("raw")
+        if (!seen[$0]++ && ++parts[path] == 3) put("raw")
       next
     }
     file == "config.json" { config[path] = 1 }
     file ~ /^(model\.safetensors|pytorch_model\.bin)(\.index\.json)?$/ { weights[path] = 1 }
-    config[path] && weights[path] && !done[path]++ { put("hf") }'
+    config[path] && weights[path] && !done[path]++ { put("hf") }
+    END { print "end", "" }'
 }
 
 # Look up one prefix; what is found goes to $2.found, why nothing could be to $2.error.
@@ -480,11 +492,11 @@ lookup() {
     [ "$attempt" -eq 1 ] || sleep "$attempt"
     "$LISTER" "$1" >"$2.files" 2>"$2.error"
     status=$?
-    [ "$status" -ne 1 ] || ! grep -q 'matched no objects' "$2.error" || status=0 # gcloud and gsutil
+    [ "$LISTER" != list_gs ] || [ -s "$2.files" ] || ! grep -q 'matched no objects' "$2.error" || status=0
     [ "$status" -ne 0 ] || checkpoints <"$2.files" >"$2.found" || status=$?
     [ "$status" -ne 0 ] || return 0
   done
-  printf 'failed\t%s\n' "$1" >"$2.found"
+  printf 'failed\t%s\nend\t\n' "$1" >"$2.found"
 }
 
 # What to look up: the steps of each run, or runs by the beginning that their names share. It takes
@@ -513,8 +525,8 @@ prefixes() {
 }
 
 find_steps() {
-  local prefix state step count=0
-  prefixes >"$WORK/prefixes"
+  local prefix state step kind count=0
+  prefixes >"$WORK/prefixes" || cannot_work
   start notice
   NOTICE="${CHILDREN# }" CHILDREN=''
   disown "$NOTICE" # bash would report that it was killed
@@ -526,15 +538,18 @@ find_steps() {
   finish
   signal KILL "$NOTICE"
   NOTICE=''
-  latest_steps >"$WORK/steps"
-  STATES=() STEPS=()
+  latest_steps "$count" >"$WORK/steps" || cannot_work
+  STATES=() STEPS=() KINDS=()
   {
     IFS= read -r MOST
-    while IFS="$TAB" read -r state step; do
-      STATES+=("$state") STEPS+=("$step")
+    while IFS="$TAB" read -r state step kind; do
+      STATES+=("$state") STEPS+=("$step") KINDS+=("$kind")
     done
   } <"$WORK/steps"
+  [ ${#STATES[@]} -eq ${#NUMBERS[@]} ] || cannot_work
 }
+
+cannot_work() { fail "cannot write to $WORK; free some space, or set TMPDIR"; }
 
 NOTICE='' # the process that says what a slow lookup looks at
 
@@ -547,11 +562,11 @@ notice() {
   say "Looking up $first*" >&2
 }
 
-# The step that more than half of the variants with a checkpoint are at, if there is one; then the
-# state and step of each variant.
-latest_steps() {
+# The step that more than half of the variants with a checkpoint are at, if that is so whatever those
+# that could not be looked up are at; then the state of each variant, its step, and of which kind it is.
+latest_steps() { # how many prefixes were looked up
   printf '%s\n' "${DIRECTORIES[@]}" | cat "$WORK"/*.found - |
-    awk -F "$TAB" -v OFS="$TAB" -v kind="$KIND" -v wanted="$STEP" -v any="$ANY_STEP" '
+    awk -F "$TAB" -v OFS="$TAB" -v kind="$KIND" -v wanted="$STEP" -v any="$ANY_STEP" -v all="$1" '
       # Compared as text, since some awks cut numbers off at 2^31.
       function later(a, b) {
         return length(a) > length(b) || length(a) == length(b) && (a "") > (b "")
@@ -560,21 +575,25 @@ latest_steps() {
         if (wanted == "" || ($2 "") == (wanted ""))
           if (later($2, latest[$3, $1])) latest[$3, $1] = $2
       }
+      $1 == "end" && NF == 2 { ends++; next }
       NF == 2 && $2 ~ /\/step$/ { unknown[$2] = 1 }
       NF == 2 && $2 !~ /\/step$/ { failed[++failures] = $2 }
       NF == 1 {
         state[++variants] = "ready"
+        is[variants] = kind
         step[variants] = latest[kind, $1]
         if (later(latest["raw", $1], latest[kind, $1])) {
           state[variants] = "unconverted"
+          is[variants] = "raw"
           step[variants] = latest["raw", $1]
         }
         if (step[variants] == "") state[variants] = step[variants] = "none"
         for (i = 1; i <= failures; i++) if (index($1, failed[i]) == 1) unknown[$1 "/step"] = 1
-        if (unknown[$1 "/step"]) state[variants] = step[variants] = "unknown"
-        if (step[variants] ~ /^[0-9]/) { found++; count[step[variants]]++ }
+        if (unknown[$1 "/step"]) { state[variants] = step[variants] = "unknown"; found++ }
+        if (step[variants] ~ /^[0-9]/) { found++; count[step[variants]]++ } else is[variants] = "none"
       }
       END {
+        if (ends != all) exit 1
         for (one in count) if (2 * count[one] > found) most = one
         print most
         for (i = 1; i <= variants; i++) {
@@ -583,7 +602,7 @@ latest_steps() {
             else if (later(most, step[i])) state[i] = "behind"
             else if (later(step[i], most) && state[i] == "ready") state[i] = "ahead"
           }
-          print state[i], step[i]
+          print state[i], step[i], is[i]
         }
       }'
 }
@@ -609,7 +628,7 @@ tell() { # state, words
   [ ${#numbers[@]} -gt 0 ] || return
   [ "$low" = "$high" ] || low="$low-$high"
   words="${words/COUNT/${#numbers[@]}}"
-  warn "${words/STEPS/$low}: variant $(ranges "${numbers[@]}")"
+  warn "${words/STEPS/$low}: $(named "${numbers[@]}")"
 }
 
 # A line for each variant, of four columns whatever the terminal.
@@ -621,10 +640,9 @@ show_table() {
   printf "%-8s %-${width}s %-10s %s\n" variant run step checkpoint
   for i in "${!NUMBERS[@]}"; do
     where="${DIRECTORIES[i]}"
-    case "${STATES[i]}" in
-      none | unknown) ;;
-      unconverted) where="$where/step${STEPS[i]}" ;;
-      *) where="$where/step${STEPS[i]}$SUFFIX" ;;
+    case "${KINDS[i]}" in
+      raw) where="$where/step${STEPS[i]}" ;;
+      hf) where="$where/step${STEPS[i]}-hf" ;;
     esac
     printf "%-8s %-${width}s %-10s %s\n" "${NUMBERS[i]}" "${DIRECTORIES[i]##*/}" "${STEPS[i]}" "$where"
   done
@@ -634,10 +652,10 @@ show_findings() {
   local i found=0 all=them where=''
   [ -z "$ONLY" ] || [ -n "$STEP$ANY_STEP" ] || all="the swarm"
   for i in "${!STATES[@]}"; do
-    case "${STATES[i]}" in none | unknown | unconverted) ;; *) found=$((found + 1)) ;; esac
+    [ "${KINDS[i]}" != "$KIND" ] || found=$((found + 1))
     ! is_ready "$i" || READY=$((READY + 1))
   done
-  [ -z "$MOST" ] || where=", most of $all at step $MOST"
+  [ -z "$MOST" ] || [ "$found" -eq 0 ] || where=", most of $all at step $MOST"
   [ "${#NUMBERS[@]} $all" != "1 them" ] || where="${where/most of them /}"
   [ -z "$STEP" ] || where=" of step $STEP"
   say "$(have "$found") a checkpoint$where" >&2
@@ -647,8 +665,7 @@ show_findings() {
   tell unconverted 'Not converted to Hugging Face format' && show_conversion
   tell behind 'COUNT held back at step STEPS (still training, or stopped early)'
   tell ahead 'COUNT ahead at step STEPS (submitted anyway)'
-  [ "$UNSEEN" -eq 0 ] ||
-    warn "$UNSEEN that were not chosen could not be looked up: the swarm's step is that of the others"
+  [ "$UNSEEN" -eq 0 ] || warn "Could not be looked up among those not chosen: $UNSEEN"
   tell undecided 'COUNT at step STEPS, and no step has a majority' &&
     fail "Nothing is submitted: choose each variant's latest with --any-step, or one step with --step N"
   [ "$READY" -gt 0 ] || fail "There is nothing to submit"
@@ -789,9 +806,9 @@ plan() {
   for i in "${!CHECKPOINTS[@]}"; do
     if [ -n "${TODO[i]:-}" ]; then PLANNED=$((PLANNED + 1)); else BEFORE+=("${NUMBERS[i]}"); fi
   done
-  [ ${#BEFORE[@]} -eq 0 ] || say "Submitted before: variant $(ranges "${BEFORE[@]}"); --again repeats"
+  [ ${#BEFORE[@]} -eq 0 ] || say "Already submitted: $(named "${BEFORE[@]}") (--again repeats)"
   [ ${#others[@]} -eq 0 ] ||
-    warn "Dashboard $DASHBOARD already has another step, and a fit may take either: variant $(ranges "${others[@]}")"
+    warn "Dashboard $DASHBOARD already has another step, and a fit may take either: $(named "${others[@]}")"
 }
 
 key() { # tasks
@@ -865,6 +882,8 @@ FREE=1     # a slot
 ENDED=0    # variants
 UNKNOWN=0  # variants in a row that could not be looked up again
 STOPPED='' # why nothing more is submitted
+WAITING='' # whether read waits for a submission
+INTERRUPTED='' # the exit status, if a signal came meanwhile
 
 # What became of a variant, as the status of the process that submits it; else olmo-cookbook-eval
 # failed. A call that could not be recorded adds its number.
@@ -886,7 +905,7 @@ of_all() { # variants
 }
 
 have() { # variants
-  if [ "$1 of ${#NUMBERS[@]}" = "1 of 1" ]; then say "1 variant has"; else say "$(of_all "$1") have"; fi
+  if [ "$1" -eq 1 ]; then say "$(of_all 1) has"; else say "$(of_all "$1") have"; fi
 }
 
 submit_all() {
@@ -910,9 +929,10 @@ submit_all() {
 await() {
   local index slot status=''
   FREE=''
+  WAITING=1
   set -m # to notice a child that stops
-  while [ -z "$FREE" ]; do
-    if read -r -t 2 index <&9; then
+  while [ -z "$FREE$INTERRUPTED" ]; do
+    if read -r -t 1 index <&9; then
       for slot in "${!PIDS[@]}"; do
         [ "${UNDER_WAY[slot]}" != "$index" ] || FREE=$slot
       done
@@ -921,6 +941,8 @@ await() {
     fi
   done
   set +m
+  WAITING=''
+  [ -z "$INTERRUPTED" ] || interrupted "$INTERRUPTED"
   wait "${PIDS[FREE]}" 2>/dev/null
   conclude "${UNDER_WAY[FREE]}" "${status:-$?}" $((SECONDS - STARTS[FREE]))
   unset "PIDS[FREE]" "UNDER_WAY[FREE]"
@@ -995,7 +1017,7 @@ evaluate() { # index of a variant, slot, call, tasks
 conclude() { # index of a variant, what became of it, seconds
   local what left='' reason=''
   case "$2" in
-    0) what="${DRY_RUN:+tried}" what="${what:-submitted}" ;;
+    0) what="${DRY_RUN:+dry run passed}" what="${what:-submitted}" ;;
     "$GONE") what="not submitted" reason="${CHECKPOINTS[$1]} is no longer there" ;;
     "$NOT_LOOKED_UP") what="could not be looked up again" ;;
     "$ASKED") what="failed" reason="It wants to ask something at the terminal: run the command by hand once" ;;
@@ -1058,13 +1080,12 @@ summary() {
   local i count=$((${#SUBMITTED[@]} + ${#BEFORE[@]})) numbers=()
   say
   if [ -z "$DRY_RUN" ]; then
+    [ "$PLANNED" -gt 0 ] || say "Nothing new to submit"
     say "Submitted: $(of_all "$count"), dashboard $DASHBOARD"
   elif [ "$PLANNED" -gt 0 ]; then
-    say "Tried without submitting: $(of_all ${#SUBMITTED[@]}); see $LOGS"
-  elif [ ${#BEFORE[@]} -eq 1 ]; then
-    say "Nothing to try: variant ${BEFORE[0]} was submitted before"
+    say "Dry run: $(of_all ${#SUBMITTED[@]}) passed, nothing submitted; see $LOGS"
   else
-    say "Nothing to try: variants $(ranges "${BEFORE[@]}") were submitted before"
+    say "Nothing to try: all that are ready were submitted before"
   fi
   for i in "${!FAILED[@]}"; do
     warn "Failed: variant ${NUMBERS[i]}: ${FAILED[i]}"
@@ -1080,7 +1101,7 @@ summary() {
   done
   if [ ${#numbers[@]} -gt 0 ]; then
     i=$(ranges "${numbers[@]}")
-    say "To submit variant $i: bash $SCRIPT${AGAIN:+ --again --only ${i// /}}, with the same options"
+    say "To submit $(named "${numbers[@]}"): bash $SCRIPT${AGAIN:+ --again --only ${i// /}}, with the same options"
   fi
   [ ${#CHECKPOINTS[@]} -eq ${#NUMBERS[@]} ] ||
     say "For the others, once they are ready: bash $SCRIPT, with the same options"
@@ -1094,14 +1115,17 @@ interrupted() {
   wait 2>/dev/null
   CHILDREN=''
   warn "Interrupted"
-  [ -n "$LIST$RESULTS" ] || summary
+  [ "$PLANNED" -eq 0 ] || summary
   exit "$1"
 }
 
+# While read waits for a time, bash leaves a trap half-way once that time is up.
+signaled() { if [ -n "$WAITING" ]; then INTERRUPTED=$1; else interrupted "$1"; fi; }
+
 heed_interrupts() {
-  trap 'interrupted 130' INT
-  trap 'interrupted 143' TERM
-  trap 'interrupted 129' HUP
+  trap 'signaled 130' INT
+  trap 'signaled 143' TERM
+  trap 'signaled 129' HUP
 }
 
 # --- results ----------------------------------------------------------------------------
@@ -1136,8 +1160,9 @@ show_results() {
   say "$(have "$complete") results of all tasks ($total)${STEP:+ at step $STEP}"
   awk '{ print $1 }' <<<"$counts" | grep -vx "$total" | sort -rnu | while IFS= read -r count; do
     numbers=$(awk -v count="$count" '$1 == count { print $2 }' <<<"$counts")
-    warn "Results of $count of $total tasks: variant $(ranges "$numbers")"
+    warn "Results of $count of $total tasks: $(named "$numbers")"
   done
+  [ "$complete" -eq ${#NUMBERS[@]} ] || say "When the others are in, or else with --allow-partial:"
   say "$(collect_line "$RESULTS_FOLDER")"
   [ "$complete" -eq ${#NUMBERS[@]} ]
 }
@@ -1224,6 +1249,8 @@ main() {
   { : >&2; } 2>/dev/null || exec 2>/dev/null
   variants
   parse_options "$@"
+  [ -z "$STEP" ] || [ -z "$ANY_STEP" ] || refuse "--step cannot be combined with --any-step"
+  [ -z "$LIST" ] || [ -z "$RESULTS" ] || refuse "--list cannot be combined with --results"
   heed_extra_args
   # The swarm's step takes a look at all variants, which --list need not tell of a few.
   [ -z "$LIST" ] || [ -z "$ONLY" ] || ANY_STEP=1
