@@ -17,6 +17,7 @@ import typer
 
 from olmix_evalscript.app import Panel, Session
 from olmix_evalscript.console import Console
+from olmix_evalscript.errors import UsageError
 from olmix_evalscript.trainers import STORAGES, check_root
 
 if TYPE_CHECKING:
@@ -450,6 +451,13 @@ class FitOptions(Panel):
     ] = None
 
     def __post_init__(self) -> None:
+        if self.results is not None and "://" in self.results:
+            raise UsageError("--results reads files here; load them with: bash SCRIPT --results")
+        if self.output == "-":
+            raise typer.BadParameter(
+                "collect writes several files, which cannot all go to stdout",
+                param_hint="--output",
+            )
         if self.step is not None and not re.fullmatch(r"[0-9]{1,12}", self.step):
             raise typer.BadParameter(
                 f"{self.step!r} is not a step: expected a number", param_hint="--step"

@@ -209,6 +209,15 @@ def test_a_step_can_be_chosen() -> None:
     assert ",0.9," in collected(both, both, step=100).csv()
 
 
+def test_a_step_without_results_is_refused_with_one_that_has_them() -> None:
+    with pytest.raises(FitError) as caught:
+        collected({200: everything()}, {100: everything(), 200: everything()}, step=150)
+
+    assert str(caught.value) == (
+        "no results at step 150, only at 100, 200: leave out --step, or use --step 200"
+    )
+
+
 def test_results_without_any_bits_per_byte_are_refused() -> None:
     with pytest.raises(FitError, match="no bits per byte of these tasks"):
         collected({}, {})
