@@ -16,7 +16,7 @@ import yaml
 from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError, TrainerCommandError
 from olmix_evalscript.experiment import FINISHED
-from olmix_evalscript.names import ranges, shown
+from olmix_evalscript.names import ranges, shown, variants_named
 from olmix_evalscript.results import Results
 from olmix_evalscript.swarm import Swarm, Variant
 from olmix_evalscript.tasks import Metric, bpb_name
@@ -229,7 +229,7 @@ def shortfall(collected: Collected) -> list[str]:
     numbers: dict[str, list[int]] = defaultdict(list)
     for variant, lack in collected.lacking:
         numbers[lack].append(variant.number)
-    return [f"variant {ranges(found)}: {lack}" for lack, found in numbers.items()]
+    return [f"{variants_named(found)}: {lack}" for lack, found in numbers.items()]
 
 
 def lacks_most(collected: Collected) -> bool:
@@ -275,13 +275,14 @@ def fit_yaml(
     """
     sizes, counts = priors.relative_sizes, priors.token_counts
     lacks = (
-        ("the priors have no relative size of", set(domains) - set(sizes)),
-        ("the priors have no token count of", set(domains) - set(counts)),
+        ("the priors' relative_sizes lack", set(domains) - set(sizes)),
+        ("the priors' token_counts lack", set(domains) - set(counts)),
     )
     if any(names for _, names in lacks):
         unused = ("ratios.csv does not have", set(unused_priors(domains, priors)))
         raise FitError(
             "; ".join(f"{what} {listed(names)}" for what, names in (*lacks, unused) if names)
+            + ". Do they belong to another config?"
         )
     families: dict[str, list[str]] = {}
     for metric in metrics:

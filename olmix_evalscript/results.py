@@ -196,7 +196,7 @@ def _records(paths: Iterable[Path]) -> Iterator[tuple[dict[str, Any], str]]:
                 record = json.loads(line.decode("utf-8"))
             except (ValueError, RecursionError) as error:
                 raise FitError(
-                    f"{place}: it is not a line of JSON, or is cut off ({error}). Load it again."
+                    f"{place}: it is not a line of JSON, or is truncated ({error}). Load it again."
                 ) from None
             if not isinstance(record, dict):
                 raise FitError(f"{place}: it is not a result; expected an object")
@@ -291,8 +291,9 @@ def _table(path: Path) -> dict[str, dict[str, Any]]:
         table = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FitError(
-            f"{path}: it is not JSON, or is cut off ({error}). Expected what `olmo-cookbook-eval "
-            "results --dashboard NAME --tasks . --format json` prints, or a folder."
+            f"{path}: it is not valid JSON, or is truncated ({error}). Expected what "
+            "`olmo-cookbook-eval results --dashboard NAME --tasks . --format json` prints, "
+            "or a folder."
         ) from None
     if not isinstance(table, dict) or not all(isinstance(v, dict) for v in table.values()):
         raise FitError(

@@ -290,7 +290,7 @@ def test_strict_takes_a_doubt_for_an_error(run: Run, tmp_path: Path) -> None:
     result = run("generate", "e6f1a2b3", "--snapshot", fixture, "--strict")
 
     assert result.returncode == 1
-    assert "no experiment was found for variant 3-4" in result.stderr
+    assert "no experiment was found for variants 3-4" in result.stderr
     assert list((tmp_path / "work").iterdir()) == []
 
 

@@ -104,6 +104,7 @@ def test_a_script_in_the_usual_place_is_named(run: Run, results: Path) -> None:
     result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", str(results))
 
     assert "just these: bash output/eval_scripts/olmix-58362402.sh --only 2 " in result.stderr
+    assert "nothing was written: 1 of 8 variants lacks results" in result.stderr
 
 
 def test_a_script_beside_its_results_is_named(run: Run, work: Path, results: Path) -> None:

@@ -354,7 +354,7 @@ def test_a_file_that_is_not_json_is_refused(tmp_path: Path, text: bytes) -> None
     path = tmp_path / "results.json"
     path.write_bytes(text)
 
-    with pytest.raises(FitError, match=f"{path}: it is not JSON, or is cut off"):
+    with pytest.raises(FitError, match=f"{path}: it is not valid JSON, or is truncated"):
         load(path, [RUN], [TASK])
 
 

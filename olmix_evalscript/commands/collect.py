@@ -100,8 +100,9 @@ def collect(
     old = [str(folder / name) for name in FILES if name not in texts and (folder / name).exists()]
     if old:
         raise FitError(
-            f"nothing was written: {' and '.join(old)} of an earlier collect would be left beside "
-            "the new files. Delete what is old, or choose another folder with --output."
+            f"nothing was written: {' and '.join(old)} from an earlier run would not match the new "
+            f"files. Delete {'it' if len(old) == 1 else 'them'}, or choose another folder with "
+            "--output."
         )
     write_all({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
@@ -204,9 +205,10 @@ def _report(
             console.note(f"No variant has results of most tasks. {SAME_TASKS}")
             lead = "If they are the same, evaluate again"
         console.note(f"{lead}: {run_script} --only {numbers} --step {step} --again")
+    verb = "lacks" if lacking == 1 else "lack"
     if not complete or (lacking and not allow_partial):
         raise FitError(
-            f"nothing was written: {lacking} of {total} variants lack results"
+            f"nothing was written: {lacking} of {total} variants {verb} results"
             + (". Use --allow-partial to write the others." if complete else "")
         )
 
