@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from olmix_evalscript.command import TrainerRun
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.names import ranges, shown
+from olmix_evalscript.names import ranges, shown, variants_named
 
 if TYPE_CHECKING:
     from olmix_evalscript.swarm import Variant
@@ -61,7 +61,7 @@ def doubts_about(found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]
     doubts: list[str] = []
     missing = set(range(max((v.number for v in found), default=-1))) - {v.number for v in found}
     if missing:
-        doubts.append(f"no experiment was found for variant {ranges(missing)}")
+        doubts.append(f"no experiment was found for {variants_named(missing)}")
     twice = [number for number, n in Counter(v.number for v in kept).items() if n > 1]
     if twice:
         doubts.append(f"more than one run has the number {ranges(twice)}")
@@ -79,12 +79,12 @@ def doubts_about(found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]
     for status in ("failed", "canceled"):
         numbers = [v.number for v in kept if v.status == status]
         if numbers:
-            doubts.append(f"{status}: variant {ranges(numbers)}")
+            doubts.append(f"{status}: {variants_named(numbers)}")
     by_note: dict[str, list[int]] = defaultdict(list)
     for variant in kept:
         for note in variant.notes:
             by_note[note].append(variant.number)
-    doubts += [f"variant {ranges(numbers)}: {note}" for note, numbers in by_note.items()]
+    doubts += [f"{variants_named(numbers)}: {note}" for note, numbers in by_note.items()]
     return doubts
 
 
@@ -105,6 +105,6 @@ def _more_than_one(
         return []
     (usual, most), *others = sorted(numbers.items(), key=lambda item: (-len(item[1]), item[1]))
     each = [f"{usual} ({len(most)})"]
-    each += [f"{value} ({len(n)}: variant {ranges(n)})" for value, n in others[: SHOWN - 1]]
+    each += [f"{value} ({len(n)}: {variants_named(n)})" for value, n in others[: SHOWN - 1]]
     more = f" and {len(others) - SHOWN + 1} more" if len(others) >= SHOWN else ""
     return [f"more than one {what}: {', '.join(each)}{more}"]

@@ -15,7 +15,8 @@ import yaml
 
 from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError, TrainerCommandError
-from olmix_evalscript.names import ranges, shown
+from olmix_evalscript.experiment import FINISHED
+from olmix_evalscript.names import ranges, shown, variants_named
 from olmix_evalscript.results import Results
 from olmix_evalscript.swarm import Swarm, Variant
 from olmix_evalscript.tasks import Metric, bpb_name
@@ -145,11 +146,14 @@ def collect(
         exact: Refuse to leave out a metric.
 
     Raises:
-        FitError: If no step is that of most variants, or no metric is left.
+        FitError: If no step is that of most variants, the step has no results, or no metric is
+            left.
     """
     check_metrics(metrics)
     if step is None:
         step = _common_step(swarm, results)
+    elif not any(step in steps for steps in results.bpb.values()):
+        _refuse_step(step, swarm, results)
     bpb = {v.run_name: results.bpb.get(v.run_name, {}).get(step, {}) for v in swarm.variants}
     left = [metric for metric in metrics if _may_have_bpb(metric.task, bpb.values())]
     without = tuple(metric.task for metric in metrics if metric not in left)
@@ -165,8 +169,23 @@ def collect(
     return Collected(step, tuple(left), without, tuple(complete), tuple(lacking), bpb)
 
 
+def _refuse_step(step: int, swarm: Swarm, results: Results) -> None:
+    """Name the steps that there are in place of one without results, if there are any."""
+    if counts := _steps(swarm, results):
+        (best, _), *_ = counts.most_common(1)
+        raise FitError(
+            f"no results at step {step}, only at {', '.join(map(str, sorted(counts)))}: leave out "
+            f"--step, or use --step {best}"
+        )
+
+
+def _steps(swarm: Swarm, results: Results) -> Counter[int]:
+    """How many variants have results at each step."""
+    return Counter(step for v in swarm.variants for step in results.steps(v.run_name))
+
+
 def _common_step(swarm: Swarm, results: Results) -> int:
-    counts = Counter(step for v in swarm.variants for step in results.steps(v.run_name))
+    counts = _steps(swarm, results)
     common = [step for step, count in counts.items() if 2 * count > len(swarm.variants)]
     if len(common) == 1:
         return common[0]
@@ -210,7 +229,7 @@ def shortfall(collected: Collected) -> list[str]:
     numbers: dict[str, list[int]] = defaultdict(list)
     for variant, lack in collected.lacking:
         numbers[lack].append(variant.number)
-    return [f"variant {ranges(found)}: {lack}" for lack, found in numbers.items()]
+    return [f"{variants_named(found)}: {lack}" for lack, found in numbers.items()]
 
 
 def lacks_most(collected: Collected) -> bool:
@@ -220,6 +239,13 @@ def lacks_most(collected: Collected) -> bool:
         for of_run in collected.bpb.values()
     )
     return 2 * max(found, default=0) <= len(collected.metrics)
+
+
+def is_being_evaluated(collected: Collected) -> bool:
+    """Whether a job that evaluates a variant without all results has not finished."""
+    return any(
+        job.experiment.status not in FINISHED for v, _ in collected.lacking for job in v.evaluations
+    )
 
 
 def numbers_to_evaluate(collected: Collected) -> str:
@@ -249,13 +275,14 @@ def fit_yaml(
     """
     sizes, counts = priors.relative_sizes, priors.token_counts
     lacks = (
-        ("the priors have no relative size of", set(domains) - set(sizes)),
-        ("the priors have no token count of", set(domains) - set(counts)),
+        ("the priors' relative_sizes lack", set(domains) - set(sizes)),
+        ("the priors' token_counts lack", set(domains) - set(counts)),
     )
     if any(names for _, names in lacks):
         unused = ("ratios.csv does not have", set(unused_priors(domains, priors)))
         raise FitError(
             "; ".join(f"{what} {listed(names)}" for what, names in (*lacks, unused) if names)
+            + ". Do they belong to another config?"
         )
     families: dict[str, list[str]] = {}
     for metric in metrics:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from olmix_evalscript.errors import UsageError
 
@@ -93,3 +93,8 @@ def ranges(numbers: Iterable[int]) -> str:
         else:
             runs.append([number])
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+
+
+def variants_named(numbers: Collection[int]) -> str:
+    """Such as ``variant 3`` or ``variants 0-7``."""
+    return f"variant{'s' * (len(set(numbers)) != 1)} {ranges(numbers)}"

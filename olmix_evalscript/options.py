@@ -17,6 +17,8 @@ import typer
 
 from olmix_evalscript.app import Panel, Session
 from olmix_evalscript.console import Console
+from olmix_evalscript.errors import UsageError
+from olmix_evalscript.experiment import STATUSES
 from olmix_evalscript.trainers import STORAGES, check_root
 
 if TYPE_CHECKING:
@@ -56,8 +58,6 @@ def _clusters() -> list[str]:
 
 
 def _statuses() -> list[str]:
-    from olmix_evalscript.experiment import STATUSES
-
     return list(STATUSES)
 
 
@@ -236,7 +236,7 @@ class GroupOptions(SearchOptions):
             "-g",
             "--group-id",
             metavar="GROUP_ID",
-            help="The swarm's group ID, such as 58362402; -g may be left out.",
+            help="Same as the GROUP_ID argument.",
         ),
     ] = None
     scan: Annotated[
@@ -261,16 +261,13 @@ class GroupOptions(SearchOptions):
         """The group IDs, each once.
 
         Raises:
-            typer.BadParameter: If there is none.
-            UsageError: If one is not a group ID.
+            UsageError: If there is none, or one is not a group ID.
         """
         from olmix_evalscript.names import check_group_id
 
         found = dict.fromkeys([*(self.group_ids or ()), *(self.group_id or ())])
         if not found:
-            raise typer.BadParameter(
-                "missing: expected one such as 58362402", param_hint="GROUP_ID"
-            )
+            raise UsageError("missing GROUP_ID, such as 58362402")
         return [check_group_id(group_id) for group_id in found]
 
     @property
@@ -278,8 +275,8 @@ class GroupOptions(SearchOptions):
         """The only group ID.
 
         Raises:
-            typer.BadParameter: If there is none, or more than one.
-            UsageError: If it is not a group ID.
+            typer.BadParameter: If there is more than one.
+            UsageError: If there is none, or it is not a group ID.
         """
         first, *others = self.groups
         if others:
@@ -405,6 +402,10 @@ class ShowOptions(TableOptions):
 class ListOptions(TableOptions):
     """How swarms are listed, and where their scripts are looked for."""
 
+    helps: ClassVar[Mapping[str, str]] = {
+        "output_dir": f"Look for each swarm's script in this folder. Default: {DEFAULT_OUTPUT_DIR}."
+    }
+
     output_dir: OutputDir = DEFAULT_OUTPUT_DIR
 
 
@@ -436,7 +437,7 @@ class FitOptions(Panel):
         _option(
             "--step",
             metavar="N",
-            help="Use results of this step. Default: the step most variants share.",
+            help="Use the results at this step. Default: the one that most variants have.",
         ),
     ] = None
     output: Annotated[
@@ -450,6 +451,13 @@ class FitOptions(Panel):
     ] = None
 
     def __post_init__(self) -> None:
+        if self.results is not None and "://" in self.results:
+            raise UsageError("--results reads files here; load them with: bash SCRIPT --results")
+        if self.output == "-":
+            raise typer.BadParameter(
+                "collect writes several files, which cannot all go to stdout",
+                param_hint="--output",
+            )
         if self.step is not None and not re.fullmatch(r"[0-9]{1,12}", self.step):
             raise typer.BadParameter(
                 f"{self.step!r} is not a step: expected a number", param_hint="--step"
@@ -481,7 +489,7 @@ class VariantOptions(Panel):
         _option(
             "--status",
             metavar="STATUS",
-            help="Only variants with this status, such as succeeded.",
+            help=f"Only variants with this status: {', '.join(STATUSES)}.",
             complete=_statuses,
         ),
     ] = None

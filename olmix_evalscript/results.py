@@ -42,6 +42,9 @@ class Results:
     bpb: Mapping[str, Mapping[int, Mapping[str, float | None]]]
     #: Models made from these runs that are not plain checkpoints of theirs: ``_bos``, a suffix.
     others: tuple[str, ...] = ()
+    #: Whether any model is a plain checkpoint of these runs, and one that is not.
+    has_runs: bool = True
+    stranger: str = ""
 
     def steps(self, run_name: str) -> list[int]:
         """The steps at which a run has any BPB, in order."""
@@ -73,6 +76,16 @@ class _Models:
                 self.others.add(model)
         return self._known[model]
 
+    @property
+    def has_runs(self) -> bool:
+        """Whether any model so far is a plain checkpoint of the runs."""
+        return any(self._known.values())
+
+    @property
+    def stranger(self) -> str:
+        """The first model so far that is not; empty if there is none."""
+        return next((model for model, found in self._known.items() if found is None), "")
+
     def _is_made_from_a_run(self, model: str) -> bool:
         return any(model[: place.start()] in self._runs for place in re.finditer("_", model))
 
@@ -88,8 +101,8 @@ def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Resu
         tasks: Names as they were evaluated.
 
     Raises:
-        FitError: If a file cannot be read, is cut off, or has a value that is not a BPB, or if two
-            results contradict each other.
+        FitError: If there is no file, one cannot be read, is cut off, or has a value that is not a
+            BPB, or if two results contradict each other.
     """
     models = _Models(run_names)
     try:
@@ -105,7 +118,7 @@ def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Resu
             bpb = _by_run(values, models, lambda model, task: str(path))
     except OSError as error:
         raise FitError(f"cannot read {error.filename or path}: {error.strerror}") from None
-    return Results(bpb, tuple(sorted(models.others)))
+    return Results(bpb, tuple(sorted(models.others)), models.has_runs, models.stranger)
 
 
 def _by_run(
@@ -159,12 +172,16 @@ def _result_files(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise error
 
+    found = False
     for root, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
         for name in sorted(names):
             path = Path(root, name)
             if name.endswith(SUFFIX) and path.is_file():
+                found = True
                 yield path
+    if not found:
+        raise FitError(f"no metrics-all.jsonl file in {folder}")
 
 
 def _records(paths: Iterable[Path]) -> Iterator[tuple[dict[str, Any], str]]:
@@ -179,7 +196,7 @@ def _records(paths: Iterable[Path]) -> Iterator[tuple[dict[str, Any], str]]:
                 record = json.loads(line.decode("utf-8"))
             except (ValueError, RecursionError) as error:
                 raise FitError(
-                    f"{place}: it is not a line of JSON, or is cut off ({error}). Load it again."
+                    f"{place}: it is not a line of JSON, or is truncated ({error}). Load it again."
                 ) from None
             if not isinstance(record, dict):
                 raise FitError(f"{place}: it is not a result; expected an object")
@@ -224,7 +241,7 @@ def _newest(
             if ":bpb" in task:
                 values.append(metrics.get("primary_score"))
             model = model if revision is None else f"{model}:{revision}"
-            if is_aggregate or models.checkpoint(model) is None or task not in tasks:
+            if models.checkpoint(model) is None or is_aggregate or task not in tasks:
                 continue
         except (AttributeError, KeyError, TypeError):
             raise FitError(
@@ -274,8 +291,9 @@ def _table(path: Path) -> dict[str, dict[str, Any]]:
         table = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FitError(
-            f"{path}: it is not JSON, or is cut off ({error}). Expected what `olmo-cookbook-eval "
-            "results --dashboard NAME --tasks . --format json` prints, or a folder."
+            f"{path}: it is not valid JSON, or is truncated ({error}). Expected what "
+            "`olmo-cookbook-eval results --dashboard NAME --tasks . --format json` prints, "
+            "or a folder."
         ) from None
     if not isinstance(table, dict) or not all(isinstance(v, dict) for v in table.values()):
         raise FitError(

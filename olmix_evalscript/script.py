@@ -16,7 +16,7 @@ from olmix_evalscript import __version__
 from olmix_evalscript.clusters import doubts_about_cluster
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
 from olmix_evalscript.experiment import FINISHED
-from olmix_evalscript.names import check_cluster, check_name, printable, ranges
+from olmix_evalscript.names import check_cluster, check_name, printable, variants_named
 from olmix_evalscript.scriptfile import with_checksum
 from olmix_evalscript.swarm import Swarm
 from olmix_evalscript.tasks import check_tasks, doubts_about_tasks
@@ -167,7 +167,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
     ]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     if training:
-        lines += ["", f"Not finished when this was made: variant {ranges(training)}."]
+        lines += ["", f"Not finished when this was made: {variants_named(training)}."]
     doubts = [
         *doubts_about_evaluation(evaluation),
         *swarm.doubts,

@@ -115,7 +115,7 @@ def _get(data: Any, key: str, kind: type, default: Any = None) -> Any:
         raise ValueError(f"expected a mapping with {key!r}")
     value = data.get(key, default)
     if not isinstance(value, kind):
-        raise ValueError(f"{key!r} is missing or of the wrong kind")
+        raise ValueError(f"{key!r} is missing or has the wrong type")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -65,41 +66,51 @@ class Finding:
         """
         experiments = self.experiments(group_id, reporting)
         swarm = build_swarm(group_id, experiments, checkpoint_root=checkpoint_root, status=status)
-        self.check(swarm, len(experiments))
+        self.check(swarm, len(experiments), status)
         return swarm
 
-    def check(self, swarm: Swarm, found: int) -> None:
+    @property
+    def narrowed(self) -> str:
+        """The options that narrow the search, for a message."""
+        options = (
+            ("--workspace", self.workspaces and not self.assumed),
+            ("--author", self.author),
+            ("--since", self.since),
+        )
+        given = ", ".join(option for option, value in options if value)
+        return f" (searched with {given})" if given else ""
+
+    def check(self, swarm: Swarm, found: int, status: str | None = None) -> None:
         """Refuse a swarm without variants.
 
         Args:
             swarm: What was made of the experiments.
             found: How many experiments there were.
+            status: That of the variants which were wanted.
 
         Raises:
             SwarmError: If there is none, with what to try next.
         """
         if not swarm.variants and not swarm.unreadable:
-            raise SwarmError(_why_nothing(self, swarm, found))
+            raise SwarmError(_why_nothing(self, swarm, found, status))
 
 
-def _why_nothing(finding: Finding, swarm: Swarm, found: int) -> str:
+def _why_nothing(finding: Finding, swarm: Swarm, found: int, status: str | None) -> str:
     group_id, left_out = swarm.group_id, swarm.left_out
-    if left_out.other_status:
-        return (
-            f"none of the {left_out.other_status} variants of {group_id} has that status. "
-            f"Try `olmix-evalscript show {group_id}` to see theirs."
-        )
+    if others := left_out.other_statuses:
+        have = ", ".join(f"{count} {other}" for other, count in Counter(others).most_common())
+        return f"none of the {len(others)} variants of {group_id} is {status} ({have})"
     if found:
         what = f"{found} experiments carry the ID {group_id}, but none trains a run of that group"
     else:
-        what = f"nothing on Beaker carries the ID {group_id}"
+        what = f"no experiment on Beaker carries the ID {group_id}{finding.narrowed}"
     if finding.snapshot is not None or finding.scan:
         return f"{what}. Try `olmix-evalscript list` to see which swarms there are."
-    where = finding.workspaces or (_own_workspace(),)
-    scan = " ".join(f"-w {workspace}" for workspace in where)
+    scan = "--scan" + ("" if finding.workspaces else f" -w {_own_workspace()}")
+    scan += "" if finding.since else " --since 30d"
     return (
         f"{what}. Try `olmix-evalscript list` to see which swarms there are, or, if its runs were "
-        f"named by hand, `olmix-evalscript generate {group_id} --scan {scan} --since 30d`."
+        f"named by hand, try again with `{scan}`."
     )
 
 

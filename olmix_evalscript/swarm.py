@@ -69,7 +69,7 @@ class LeftOut:
     other_jobs: int = 0  # evaluations, conversions: whatever runs no trainer
     other_groups: int = 0  # trainers of another group
     sessions: int = 0
-    other_status: int = 0  # variants dropped by the wish for a status
+    other_statuses: tuple[str, ...] = ()  # of variants dropped by the wish for a status
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,7 @@ def _assemble(
 
     variants = _with_evaluations(_variants(launches), readings)
     kept = [v for v in variants if status is None or v.status == status]
+    others = tuple(v.status for v in variants if status is not None and v.status != status)
     newest = [reading.experiment for reading in unreadable]
     newest += [experiment for variant in variants for experiment in variant.experiments]
     return Swarm(
@@ -183,7 +184,7 @@ def _assemble(
         variants=tuple(kept),
         doubts=tuple(doubts_about(variants, kept)),
         unreadable=tuple(sorted(_named_problem(reading) for reading in unreadable)),
-        left_out=LeftOut(other_jobs, other_groups, sessions, len(variants) - len(kept)),
+        left_out=LeftOut(other_jobs, other_groups, sessions, others),
         created=max((experiment.created for experiment in newest), default=None),
     )
 

@@ -52,7 +52,7 @@ def fitted(table: Table, width: int) -> Table:
     columns = [column for column in table.columns if column not in shared]
     said = [f"  {column.head}: {column.cells[0]}" for column in shared if column.cells[0]]
     if said:
-        said = [f"Every {table.noun}:", *said, ""]
+        said = [f"All {table.noun}s:", *said, ""]
     if _width(columns) > width:
         columns = [_abbreviated(column) for column in columns]
     left_out: list[str] = []

@@ -43,13 +43,15 @@ def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     """Drop repeated task names and refuse what cannot be one.
 
     Raises:
-        UsageError: If a name is empty, starts with a dash, or has characters that task
-            names do not have. Unknown names pass: olmo-cookbook knows more than we do.
+        UsageError: If a name is a task set's, is empty, starts with a dash, or has characters that
+            task names do not have. Unknown names pass: olmo-cookbook knows more than we do.
     """
     unique = tuple(dict.fromkeys(tasks))
     if not unique:
         raise UsageError("there are no tasks; name one with --task or --task-set")
     for task in unique:
+        if task in task_sets():
+            raise UsageError(f"{task!r} is no task; that is a task set: use --task-set {task}")
         if not re.fullmatch(r"[A-Za-z0-9_*][A-Za-z0-9_.:+@/=,*|-]*", task):
             raise UsageError(
                 f"{task!a} is not a task name: expected one such as 'arc_easy:rc::olmes:full'"

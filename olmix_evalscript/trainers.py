@@ -162,8 +162,8 @@ def check_root(root: str) -> str:
     root = root.rstrip("/")
     storages, name = "|".join(STORAGES), "[A-Za-z0-9._][A-Za-z0-9._-]*"
     if ".." in root or not re.fullmatch(f"({storages}){name}(/{name})*", root):
+        *others, last = (f"{storage}BUCKET/…" for storage in STORAGES)
         raise UsageError(
-            f"{root!a} is not a folder of checkpoints: expected one below a bucket of "
-            f"{', '.join(STORAGES)}"
+            f"{root!a} is not a checkpoint root: expected {', '.join(others)} or {last}"
         )
     return root

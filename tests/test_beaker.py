@@ -546,7 +546,7 @@ def test_a_member_of_a_group_is_held_to_the_same_choice(
     result = run("generate", "58362402", *options)
 
     assert result.returncode == 1
-    assert "nothing on Beaker carries the ID" in result.stderr
+    assert "no experiment on Beaker carries the ID" in result.stderr
 
 
 def test_names_that_beaker_does_not_tell_are_left_as_ids(run: Run, beaker_of: Serve) -> None:

@@ -125,6 +125,7 @@ def test_wrong_usage_exits_2(run: Run, arguments: list[str]) -> None:
         (["generate", "58362402", "--task-set", "olmo4"], 2),
         (["collect", "58362402", "--task-set", "olmo4"], 2),
         (["tasks", "olmo4"], 2),
+        (["generate", "58362402", "-t", "olmo3-offline"], 2),
         (["generate", "58362402", "--model-backend", "tgi"], 2),
         (["generate", "58362402", "--dashboard", "a b"], 2),
         (["generate", "58362402", "--eval-cluster", "a;b"], 2),
@@ -273,13 +274,23 @@ def test_what_stands_after_two_dashes_goes_to_the_cookbook(run: Run) -> None:
     assert settings(script, "EXTRA_ARGS") == ["--priority", "high", "-g"]
 
 
+def test_arguments_that_are_not_after_two_dashes_are_said_to_belong_there(run: Run) -> None:
+    hint = "Options of olmo-cookbook-eval go after --."
+
+    of_generate, of_show = (run(c, "58362402", "--priority", "high") for c in ("generate", "show"))
+
+    assert of_generate.returncode == 2
+    assert hint in " ".join(of_generate.stderr.replace("│", " ").split())
+    assert "after --" not in of_show.stderr
+
+
 def test_strict_takes_a_doubt_for_an_error(run: Run, tmp_path: Path) -> None:
     fixture = str(FIXTURES / "olmix-relaunched-with-gaps.yaml")
 
     result = run("generate", "e6f1a2b3", "--snapshot", fixture, "--strict")
 
     assert result.returncode == 1
-    assert "no experiment was found for variant 3-4" in result.stderr
+    assert "no experiment was found for variants 3-4" in result.stderr
     assert list((tmp_path / "work").iterdir()) == []
 
 
@@ -305,7 +316,7 @@ def test_a_status_that_no_variant_has_is_an_error(run: Run) -> None:
     result = run("generate", "58362402", "--snapshot", DEMO, "--status", "failed")
 
     assert result.returncode == 1
-    assert "none of the 8 variants of 58362402 has that status" in result.stderr
+    assert "none of the 8 variants of 58362402 is failed (8 succeeded)" in result.stderr
 
 
 def test_quiet_tells_nothing_where_nothing_is_wrong(run: Run) -> None:
@@ -775,7 +786,20 @@ def test_a_scan_is_suggested_of_beakers_default_workspace(
     with Path(environment["BEAKER_CONFIG"]).open("a") as config:
         config.write("default_workspace: ai2/mine\n")
 
-    assert "--scan -w ai2/mine --since 30d" in run("generate", "58362402").stderr
+    assert "try again with `--scan -w ai2/mine --since 30d`" in run("collect", "58362402").stderr
+
+
+def test_a_narrowed_search_that_finds_nothing_says_what_narrowed_it(
+    run: Run, beaker_of: Serve
+) -> None:
+    beaker_of(FakeBeaker(variants(1, "6cf425be")))
+
+    result = run("show", "58362402", "-w", "ai2/oe-data", "--since", "1d")
+
+    assert (
+        "no experiment on Beaker carries the ID 58362402 (searched with --workspace, --since)"
+    ) in result.stderr
+    assert "try again with `--scan`" in result.stderr
 
 
 def test_colour_is_for_terminals_that_want_it(environment: dict[str, str], tmp_path: Path) -> None:

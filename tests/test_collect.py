@@ -23,7 +23,6 @@ TASKS = (
     "minerva_math_algebra::olmes",
 )
 CHOSEN = tuple(word for task in TASKS for word in ("-t", task))
-AS_OPTIONS = " ".join(f"--task {task}" for task in TASKS)
 FOLDER = Path("output/fit/olmix-58362402")
 
 
@@ -91,19 +90,101 @@ def test_an_incomplete_swarm_is_refused_with_what_to_evaluate(
     assert "variant 2: no results" in result.stderr
     assert "variant 6: lacks minerva_math (1 of 1)" in result.stderr
     assert (
-        f"To evaluate just these: olmix-evalscript generate 58362402 {AS_OPTIONS} && "
-        "bash output/eval_scripts/olmix-58362402.sh --only 2,6 --step 22100 --again\n"
+        "To evaluate just these: "
+        "run your script for 58362402 with --only 2,6 --step 22100 --again\n"
     ) in result.stderr
     assert "--task-set" not in result.stderr
+    assert "still be running" not in result.stderr
 
 
-def test_a_script_that_is_there_need_not_be_generated(run: Run, results: Path) -> None:
+def test_a_script_in_the_usual_place_is_named(run: Run, results: Path) -> None:
     of(results, 2).unlink()
     run("generate", "58362402", *DEMO, *CHOSEN)
 
     result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", str(results))
 
     assert "just these: bash output/eval_scripts/olmix-58362402.sh --only 2 " in result.stderr
+    assert "nothing was written: 1 of 8 variants lacks results" in result.stderr
+
+
+def test_a_script_beside_its_results_is_named(run: Run, work: Path, results: Path) -> None:
+    of(results, 2).unlink()
+    run("generate", "58362402", *DEMO, *CHOSEN)
+    run("generate", "58362402", *DEMO, *CHOSEN, "-o", "mine/a b.sh")
+    results.rename(work / "mine" / "a b.sh.results")
+
+    result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", "mine/a b.sh.results/")
+
+    assert "To evaluate just these: bash 'mine/a b.sh' --only 2 " in result.stderr
+
+
+def test_evaluations_that_may_still_run_are_mentioned(run: Run, work: Path, results: Path) -> None:
+    of(results, 2).unlink()
+    snapshot = yaml.load(Path(DEMO[1]).read_text(), yaml.BaseLoader)
+    job = {**snapshot["experiments"][0], "id": "01JE", "status": "running"}
+    job["tasks"] = [
+        {"arguments": [of(results, 3).parent.name.replace("03_", "02_")], "clusters": []}
+    ]
+    snapshot["experiments"].append({**job, "name": "evaluation"})
+    (work / "s.yaml").write_text(yaml.safe_dump(snapshot, default_style="'"))
+
+    result = run("collect", "58362402", *CHOSEN, "--snapshot", "s.yaml", "--results", str(results))
+
+    hint = "Evaluations may still be running; see `olmix-evalscript show 58362402`"
+    assert result.stderr.index(hint) < result.stderr.index("To evaluate just these")
+
+
+def test_a_folder_without_results_is_named(run: Run, work: Path) -> None:
+    (work / "empty").mkdir()
+
+    result = run("collect", "58362402", *DEMO, "--results", "empty")
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.endswith("error: no metrics-all.jsonl file in empty\n")
+
+
+def test_results_of_other_runs_alone_are_refused_with_one_of_them(run: Run, work: Path) -> None:
+    (work / "other").mkdir()
+    (work / "other" / "metrics-all.jsonl").write_text(result_line("mix-6cf425be-0000", TASKS[0]))
+
+    result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", "other")
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert (
+        "error: no results of 58362402's runs in other; it has those of mix-6cf425be-0000_step100\n"
+    ) in result.stderr
+
+
+def test_a_step_without_results_does_not_make_it_evaluate_again(run: Run) -> None:
+    result = run(
+        "collect", "58362402", *DEMO, *CHOSEN, "--results", str(RESULTS), "--step", "22000"
+    )
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert (
+        "no results at step 22000, only at 22100: leave out --step, or use --step 22100"
+    ) in result.stderr
+    assert "--again" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (
+            ("--results", "s3://ai2-llm/evaluation/olmix-58362402/"),
+            "--results reads files here; load them with: bash SCRIPT --results",
+        ),
+        (("--output", "-"), "collect writes several files, which cannot all go to stdout"),
+    ],
+)
+def test_what_is_read_and_written_is_files(
+    run: Run, work: Path, options: tuple[str, ...], problem: str
+) -> None:
+    result = run("collect", "58362402", *DEMO, *options)
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert problem in " ".join(result.stderr.replace("│", " ").split())
+    assert list(work.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", [(), ("-t", "lambada")])

@@ -125,7 +125,7 @@ def test_a_search_that_finds_nothing_names_the_scan_to_try(run: Run, beaker_of: 
     result = run("generate", "8f3a9c2b", "-w", "ai2/oe-data")
 
     assert result.returncode == 1
-    assert "olmix-evalscript generate 8f3a9c2b --scan -w ai2/oe-data --since 30d" in result.stderr
+    assert "try again with `--scan --since 30d`" in result.stderr
 
 
 def test_stdout_holds_the_script_alone(run: Run, beaker_of: Serve) -> None:

@@ -209,6 +209,15 @@ def test_a_step_can_be_chosen() -> None:
     assert ",0.9," in collected(both, both, step=100).csv()
 
 
+def test_a_step_without_results_is_refused_with_one_that_has_them() -> None:
+    with pytest.raises(FitError) as caught:
+        collected({200: everything()}, {100: everything(), 200: everything()}, step=150)
+
+    assert str(caught.value) == (
+        "no results at step 150, only at 100, 200: leave out --step, or use --step 200"
+    )
+
+
 def test_results_without_any_bits_per_byte_are_refused() -> None:
     with pytest.raises(FitError, match="no bits per byte of these tasks"):
         collected({}, {})
@@ -229,7 +238,7 @@ def test_only_complete_variants_are_in_the_table() -> None:
     assert shortfall(found) == [
         "variant 2: no results at step 100, only at 200",
         "variant 3: lacks other (1 of 1)",
-        "variant 5-6: no results",
+        "variants 5-6: no results",
     ]
     assert numbers_to_evaluate(found) == "2-3,5-6"
 
@@ -245,7 +254,7 @@ def test_a_task_that_only_some_variants_were_evaluated_on_is_not_left_out() -> N
 
     found = collected({100: {**rest, "lambada": None}}, {100: rest}, {100: rest})
 
-    assert (found.without_bpb, shortfall(found)) == ((), ["variant 0-2: lacks other (1 of 1)"])
+    assert (found.without_bpb, shortfall(found)) == ((), ["variants 0-2: lacks other (1 of 1)"])
 
 
 def test_a_task_is_left_out_even_if_a_variant_has_no_results() -> None:
@@ -328,8 +337,8 @@ def test_domains_that_priors_and_swarm_do_not_share_are_named() -> None:
         fit_yaml(Path("/fit"), ("dclm:a", "wiki"), METRICS, priors)
 
     assert str(caught.value) == (
-        "the priors have no relative size of dclm:a; the priors have no token count of dclm:a, "
-        "wiki; ratios.csv does not have dclm_a"
+        "the priors' relative_sizes lack dclm:a; the priors' token_counts lack dclm:a, wiki; "
+        "ratios.csv does not have dclm_a. Do they belong to another config?"
     )
 
 

@@ -77,10 +77,14 @@ def test_a_group_id_that_is_not_one_is_refused() -> None:
         _ = GroupOptions(group_ids=["verify"]).groups
 
 
-@pytest.mark.parametrize("group_ids", [None, ["58362402", "6cf425be"]])
-def test_a_command_for_one_group_takes_one(group_ids: list[str] | None) -> None:
+def test_a_group_id_must_be_given() -> None:
+    with pytest.raises(InvalidInputError, match="missing GROUP_ID, such as 58362402"):
+        _ = GroupOptions().group
+
+
+def test_a_command_for_one_group_takes_one() -> None:
     with pytest.raises(typer.BadParameter):
-        _ = GroupOptions(group_ids=group_ids).group
+        _ = GroupOptions(group_ids=["58362402", "6cf425be"]).group
 
 
 @pytest.mark.parametrize("workspace", ["oe-data", "/", "ai2/", "/oe-data", "ai2/oe/data"])

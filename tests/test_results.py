@@ -62,7 +62,22 @@ def test_other_files_are_not_read(folder: Path) -> None:
     write(folder, "{", name="metrics.json")
     write(folder, "{", name="task-recorded-inputs.jsonl")
 
-    assert load(folder, [RUN], [TASK]).bpb == {}
+    with pytest.raises(FitError, match=f"no metrics-all.jsonl file in {folder}"):
+        load(folder, [RUN], [TASK])
+
+
+def test_a_model_of_other_runs_is_named(folder: Path) -> None:
+    write(folder, result_line("other-58362402-0000", TASK))
+
+    found = load(folder, [RUN], [TASK])
+
+    assert (found.has_runs, found.stranger) == (False, "other-58362402-0000_step100")
+
+
+def test_results_of_other_tasks_are_of_the_runs_too(folder: Path) -> None:
+    write(folder, result_line(RUN, BPB_TASK))
+
+    assert load(folder, [RUN], [TASK]).has_runs
 
 
 @pytest.mark.parametrize(
@@ -339,7 +354,7 @@ def test_a_file_that_is_not_json_is_refused(tmp_path: Path, text: bytes) -> None
     path = tmp_path / "results.json"
     path.write_bytes(text)
 
-    with pytest.raises(FitError, match=f"{path}: it is not JSON, or is cut off"):
+    with pytest.raises(FitError, match=f"{path}: it is not valid JSON, or is truncated"):
         load(path, [RUN], [TASK])
 
 
@@ -364,6 +379,7 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
     values=st.dictionaries(
         st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans()),
         st.floats(0, allow_infinity=False),
+        min_size=1,
         max_size=12,
     )
 )

@@ -120,7 +120,7 @@ def test_the_header_names_the_variants_that_had_not_finished(status: str) -> Non
     variants = [replace(variant(number), status=status) for number in (1, 2, 3)]
     script = render(swarm(replace(variant(0), status="succeeded"), *variants), EVALUATION, TODAY)
 
-    assert "# Not finished when this was made: variant 1-3.\n" in script
+    assert "# Not finished when this was made: variants 1-3.\n" in script
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled", ""])
@@ -205,5 +205,5 @@ def test_a_folder_on_a_known_storage_is_taken_without_its_slash(root: str) -> No
      "s3://a b", "s3://a/$(id)", "s3://a//b", "s3://-a", "hf://x"],
 )  # fmt: skip
 def test_a_folder_elsewhere_is_refused(root: str) -> None:
-    with pytest.raises(InvalidInputError, match="not a folder of checkpoints"):
+    with pytest.raises(InvalidInputError, match="not a checkpoint root"):
         check_root(root)

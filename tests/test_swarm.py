@@ -110,7 +110,7 @@ def test_only_variants_of_the_wanted_status_are_kept() -> None:
     found = swarm(*numbered(0), *numbered(1, status="failed"), status="succeeded")
 
     assert [variant.number for variant in found.variants] == [0]
-    assert found.left_out.other_status == 1
+    assert len(found.left_out.other_statuses) == 1
 
 
 def test_a_checkpoint_root_overrides_every_rule() -> None:
@@ -141,7 +141,7 @@ def test_a_command_without_user_takes_the_author() -> None:
 @pytest.mark.parametrize(
     ("experiments", "doubt"),
     [
-        (numbered(0, 1, 5, 7), "no experiment was found for variant 2-4, 6"),
+        (numbered(0, 1, 5, 7), "no experiment was found for variants 2-4, 6"),
         (numbered(1), "no experiment was found for variant 0"),
         (numbered(0) + numbered(1, user="MAYEEC", author="mayeec"), "more than one user: kylel"),
         (numbered(0) + numbered(1, cluster="ai2/rhea"), "more than one cluster: ai2/neptune"),
@@ -163,7 +163,7 @@ def test_a_command_without_user_takes_the_author() -> None:
         (with_each("-B", "1", "2"), "more than one global batch size"),
         ([*with_each("-m", "a"), *numbered(1)], "more than one model: a (1), none (1: variant 1)"),
         (numbered(0, status="failed"), "failed: variant 0"),
-        (numbered(0, 1, status="canceled"), "canceled: variant 0-1"),
+        (numbered(0, 1, status="canceled"), "canceled: variants 0-1"),
         (numbered(0, script="src/regmixer/train.py"), "variant 0: lost: saved to its node's /tmp"),
     ],
 )

@@ -22,7 +22,7 @@ def width(table: Table) -> int:
 def test_what_all_rows_share_is_said_once_above() -> None:
     table = fitted(Table("variant", (NAMES, Column("user", ("kylel", "kylel")))), 80)
 
-    assert table.above == ("Every variant:", "  user: kylel", "")
+    assert table.above == ("All variants:", "  user: kylel", "")
     assert heads(table) == ["run name"]
 
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.errors import InvalidInputError, UsageError
 from olmix_evalscript.tasks import (
     OFFLINE_BPB_TASKS,
     OLMO3_OFFLINE_TASKS,
@@ -31,6 +31,11 @@ def test_the_default_set_has_106_names_in_families_of_their_own_size() -> None:
 
 def test_the_bpb_set_has_16_names() -> None:
     assert len(set(OFFLINE_BPB_TASKS)) == 16
+
+
+def test_a_set_is_no_task() -> None:
+    with pytest.raises(UsageError, match="that is a task set: use --task-set olmo3-offline"):
+        check_tasks(["olmo3-offline"])
 
 
 def test_an_unknown_set_is_refused_with_the_known_ones() -> None:

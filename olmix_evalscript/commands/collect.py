@@ -67,21 +67,17 @@ def collect(
     warn(doubts_about_tasks([metric.task for metric in metrics]), console, safety)
     priors = load_priors(Path(fit.priors)) if fit.priors else None
     folder = Path(fit.output or f"output/fit/olmix-{group_id}")
-    script = Path(DEFAULT_OUTPUT_DIR, f"olmix-{group_id}.sh")
-    run_script = _line("bash", script)
-    if not script.exists():
-        generate = _line("olmix-evalscript", "generate", group_id, *tasks.words)
-        run_script = f"{generate} && {run_script}"
+    run_script = _run_script(group_id, fit.results)
 
     swarm = find_swarm(group_id, source, variants, safety, console)
     mixed = mixtures(swarm)
     warn(mixed.notes, console, safety)
     if fit.results is None:
         texts = {"ratios.csv": mixed.csv(swarm.variants)}
-        then = f"metrics.csv needs --results: the folder that `{run_script} --results` loads"
+        then = f"metrics.csv needs --results; to load the results: {run_script} --results"
     else:
         collected = _collected(swarm, Path(fit.results), metrics, fit.step, exact, console)
-        _report(collected, run_script, safety.allow_partial, console)
+        _report(collected, group_id, run_script, safety.allow_partial, console)
         domains = mixed.domains_of(collected.complete)
         dropped = set(mixed.domains) - set(domains)
         if dropped:
@@ -104,12 +100,24 @@ def collect(
     old = [str(folder / name) for name in FILES if name not in texts and (folder / name).exists()]
     if old:
         raise FitError(
-            f"nothing was written: {' and '.join(old)} of an earlier collect would be left beside "
-            "the new files. Delete what is old, or choose another folder with --output."
+            f"nothing was written: {' and '.join(old)} from an earlier run would not match the new "
+            f"files. Delete {'it' if len(old) == 1 else 'them'}, or choose another folder with "
+            "--output."
         )
     write_all({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
     console.note(f"Next: {then}")
+
+
+def _run_script(group_id: str, results: str | None) -> str:
+    """How to run the swarm's script, up to its options: it loads results beside itself."""
+    scripts = [Path(DEFAULT_OUTPUT_DIR, f"olmix-{group_id}.sh")]
+    if results and Path(results).suffix == ".results":
+        scripts.insert(0, Path(results).with_suffix(""))
+    for script in scripts:
+        if script.is_file():
+            return _line("bash", script)
+    return f"run your script for {group_id} with"
 
 
 def _metrics(options: TaskOptions, console: Console) -> tuple[Sequence[Metric], bool]:
@@ -133,7 +141,9 @@ def _collected(
     exact: bool,
     console: Console,
 ) -> Collected:
+    from olmix_evalscript.errors import FitError
     from olmix_evalscript.fit import check_metrics, collect
+    from olmix_evalscript.names import shown
     from olmix_evalscript.results import load
 
     check_metrics(metrics)
@@ -142,6 +152,9 @@ def _collected(
         report.status(f"Reading {path}")
         results = load(path, run_names, [metric.task for metric in metrics])
     _report_others(results, console)
+    if not results.has_runs:
+        instead = f"; it has those of {shown(results.stranger)}" if results.stranger else ""
+        raise FitError(f"no results of {swarm.group_id}'s runs in {path}{instead}")
     return collect(swarm, results, metrics, step=int(step) if step else None, exact=exact)
 
 
@@ -155,14 +168,22 @@ def _report_others(results: Results, console: Console) -> None:
         )
 
 
-def _report(collected: Collected, run_script: str, allow_partial: bool, console: Console) -> None:
+def _report(
+    collected: Collected, group_id: str, run_script: str, allow_partial: bool, console: Console
+) -> None:
     """Say what is complete and what is not.
 
     Raises:
         FitError: If something is not and that was not allowed, or nothing is.
     """
     from olmix_evalscript.errors import FitError
-    from olmix_evalscript.fit import SAME_TASKS, lacks_most, numbers_to_evaluate, shortfall
+    from olmix_evalscript.fit import (
+        SAME_TASKS,
+        is_being_evaluated,
+        lacks_most,
+        numbers_to_evaluate,
+        shortfall,
+    )
 
     complete, lacking = len(collected.complete), len(collected.lacking)
     total, step = complete + lacking, collected.step
@@ -175,14 +196,19 @@ def _report(collected: Collected, run_script: str, allow_partial: bool, console:
         console.warn(line)
     numbers = numbers_to_evaluate(collected)
     if numbers:
+        if is_being_evaluated(collected):
+            console.note(
+                f"Evaluations may still be running; see `olmix-evalscript show {group_id}`"
+            )
         lead = "To evaluate just these"
         if lacks_most(collected):
             console.note(f"No variant has results of most tasks. {SAME_TASKS}")
             lead = "If they are the same, evaluate again"
         console.note(f"{lead}: {run_script} --only {numbers} --step {step} --again")
+    verb = "lacks" if lacking == 1 else "lack"
     if not complete or (lacking and not allow_partial):
         raise FitError(
-            f"nothing was written: {lacking} of {total} variants lack results"
+            f"nothing was written: {lacking} of {total} variants {verb} results"
             + (". Use --allow-partial to write the others." if complete else "")
         )
 

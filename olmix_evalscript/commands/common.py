@@ -74,7 +74,7 @@ def report_swarm(swarm: Swarm, console: Console) -> None:
         (left_out.other_jobs, "job that is not a training run", "jobs that are not training runs"),
         (left_out.other_groups, "run of another group", "runs of other groups"),
         (left_out.sessions, "session", "sessions"),
-        (left_out.other_status, "variant of another status", "variants of another status"),
+        (len(left_out.other_statuses), "variant of another status", "variants of another status"),
     )
     ignored = ", ".join(
         f"{n} {singular if n == 1 else plural}" for n, singular, plural in kinds if n
