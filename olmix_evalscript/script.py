@@ -162,7 +162,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
         "",
         "Run it in the olmo-cookbook environment:",
         f"  bash {name} --list      see each variant's latest complete checkpoint",
-        f"  bash {name} --dry-run   see what would be submitted",
+        f"  bash {name} --dry-run   try it without submitting",
         f"  bash {name}             submit; see --help for the other options",
     ]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
