@@ -122,7 +122,7 @@ def flattened(function: Callable[..., None]) -> Callable[..., None]:
     Args:
         function: Each of its parameters that is a `Panel` stands for the options in it.
     """
-    hints = get_type_hints(function, include_extras=True)
+    hints = inspect.get_annotations(function, eval_str=True)
     groups = {
         name: hint
         for name, hint in hints.items()
