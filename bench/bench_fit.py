@@ -45,8 +45,9 @@ def collecting() -> bool:
 
 def _measure(what: str, results: str, folder: Path) -> Iterator[bool]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
-    start = ("olmix-evalscript", "collect", GROUP, "--snapshot", "s.yaml", "-o", "fit")
-    here = (*start, "--results", results)
+    collect = ("olmix-evalscript", "collect", GROUP, "--snapshot", "s.yaml")
+    start = (*collect, "-o", "ratios")
+    here = (*collect, "-o", "fit", "--results", results)
     commands = {
         "here": here,
         "json": (sys.executable, "-c", PARSE, results),
