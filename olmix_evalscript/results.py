@@ -181,7 +181,7 @@ def _result_files(folder: Path) -> Iterator[Path]:
                 found = True
                 yield path
     if not found:
-        raise FitError(f"no metrics-all.jsonl file in {folder}")
+        raise FitError(f"no {SUFFIX} file in {folder}")
 
 
 def _records(paths: Iterable[Path]) -> Iterator[tuple[dict[str, Any], str]]:
@@ -238,7 +238,8 @@ def _newest(
             model, revision = config["model"], config.get("revision")
             date = record.get("current_date", "")
             values = [metrics.get(key) for key in BPB_KEYS]
-            if ":bpb" in task:
+            name = bpb_name(task)
+            if name == task:
                 values.append(metrics.get("primary_score"))
             model = model if revision is None else f"{model}:{revision}"
             if models.checkpoint(model) is None or is_aggregate or task not in tasks:
@@ -248,7 +249,7 @@ def _newest(
                 f"{place}: it is not a result as oe-eval writes it; expected task_name, "
                 "task_config, metrics and model_config"
             ) from None
-        value = next((v for v in values if v is not None), None) if bpb_name(task) else None
+        value = next((v for v in values if v is not None), None) if name else None
         of_model = newest.setdefault(model, {})
         of_model[task] = _newer(of_model.get(task), _Result(value, date, place), model, task)
     return newest

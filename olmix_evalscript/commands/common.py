@@ -10,6 +10,7 @@ from olmix_evalscript import tasks as known
 from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import EvalScriptError, SwarmError
+from olmix_evalscript.experiment import FINISHED
 from olmix_evalscript.names import counted
 from olmix_evalscript.options import SafetyOptions, TaskOptions, VariantOptions
 from olmix_evalscript.source import Finding
@@ -84,7 +85,7 @@ def report_swarm(swarm: Swarm, console: Console) -> None:
         f"{swarm.group_id}: {counted(count, 'variant')} of {swarm.name or 'no swarm'}"
         + (f"; ignored {ignored}" if ignored else "")
     )
-    active = sum(v.status not in ("", "succeeded", "failed", "canceled") for v in swarm.variants)
+    active = sum(v.status not in ("", *FINISHED) for v in swarm.variants)
     if active:
         console.note(f"{swarm.group_id}: {active} of them have not finished")
     for text in (*swarm.unreadable, *swarm.doubts):
