@@ -181,7 +181,7 @@ def _result_files(folder: Path) -> Iterator[Path]:
                 found = True
                 yield path
     if not found:
-        raise FitError(f"no {SUFFIX} file in {folder}")
+        raise FitError(f"no metrics-all.jsonl file in {folder}")
 
 
 def _records(paths: Iterable[Path]) -> Iterator[tuple[dict[str, Any], str]]:
