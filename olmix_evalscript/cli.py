@@ -21,7 +21,7 @@ def main() -> NoReturn:
         signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
     import olmix_evalscript.commands  # noqa: F401 - each adds itself to the app
     from olmix_evalscript.app import EXIT_FAILED, Session, app
-    from olmix_evalscript.console import Console, open_streams
+    from olmix_evalscript.console import Console, open_streams, writing_to_stdout
     from olmix_evalscript.errors import EvalScriptError, UsageError
 
     open_streams()
@@ -35,11 +35,13 @@ def main() -> NoReturn:
             sys.exit(EXIT_USAGE)
     split = words.index("--") if "--" in words else len(words)
     try:
-        try:
-            app(words[:split], obj=Session(console, tuple(words[split + 1 :])))
-        except OSError:
-            console.flush()  # says so if stdout is what failed
-            raise
+        with writing_to_stdout():
+            try:
+                app(words[:split], obj=Session(console, tuple(words[split + 1 :])))
+            except OSError as error:
+                if hasattr(error.__context__, "exit_code"):  # a full stderr hid what was wrong
+                    raise UsageError(str(error.__context__)) from None
+                raise
     except EvalScriptError as error:
         console.error(error)
         sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)

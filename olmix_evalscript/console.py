@@ -53,21 +53,12 @@ class Console:
         """Print what was asked for, as it is, in UTF-8.
 
         Raises:
-            InvalidInputError: If it cannot be written; a reader that went away is no error.
+            InvalidInputError: As `writing_to_stdout`.
         """
-        with self._without_bar(), _writing_to_stdout():
+        with self._without_bar(), writing_to_stdout():
             sys.stdout.flush()
             sys.stdout.buffer.write(text.encode())
             sys.stdout.buffer.flush()
-
-    def flush(self) -> None:
-        """Write what others, such as typer, left to be written.
-
-        Raises:
-            InvalidInputError: If it cannot be written; a reader that went away is no error.
-        """
-        with _writing_to_stdout():
-            sys.stdout.flush()
 
     @property
     def is_terminal(self) -> bool:
@@ -226,12 +217,19 @@ def open_streams() -> None:
 
 
 @contextmanager
-def _writing_to_stdout() -> Iterator[None]:
+def writing_to_stdout() -> Iterator[None]:
+    """Let what is done meanwhile write to stdout.
+
+    Raises:
+        InvalidInputError: If stdout cannot be written; a reader that went away is no error.
+    """
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.filename is not None:
+            raise
         _discard(sys.stdout)
         raise InvalidInputError(f"cannot write to stdout: {error.strerror}") from None
 

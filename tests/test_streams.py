@@ -57,10 +57,11 @@ def test_no_note_gets_into_a_file_when_stderr_is_closed(shell: Shell, tmp_path: 
     ("where", "reason"),
     [(">&-", "Bad file descriptor"), (">/dev/full", "No space left on device")],
 )
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_data_that_nobody_gets_are_an_error(
-    shell: Shell, words: str, where: str, reason: str
+    shell: Shell, words: str, where: str, reason: str, unbuffered: str
 ) -> None:
-    done = shell(f"{words} {where}")
+    done = shell(f"{words} {where}", PYTHONUNBUFFERED=unbuffered)
 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"error: cannot write to stdout: {reason}"
@@ -75,6 +76,14 @@ def test_a_note_that_nobody_gets_is_no_error(shell: Shell, where: str) -> None:
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
 def test_an_error_that_nobody_gets_is_one(shell: Shell, where: str) -> None:
     assert shell(f"generate 58362402 --snapshot missing.yaml {where}").returncode == 1
+
+
+@pytest.mark.parametrize("words", ["generate --nope", "generate no-id", "collect", "nope"])
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
+def test_wrong_usage_that_nobody_is_told_of_is_wrong_usage(
+    shell: Shell, words: str, where: str
+) -> None:
+    assert shell(f"{words} {where}").returncode == 2
 
 
 @pytest.mark.parametrize(
