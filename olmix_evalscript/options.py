@@ -458,9 +458,9 @@ class FitOptions(Panel):
                 "collect writes several files, which cannot all go to stdout",
                 param_hint="--output",
             )
-        if self.step is not None and not re.fullmatch(r"[0-9]{1,12}", self.step):
+        if self.step is not None and not re.fullmatch(r"[1-9][0-9]{0,11}", self.step):
             raise typer.BadParameter(
-                f"{self.step!r} is not a step: expected a number", param_hint="--step"
+                f"{self.step!r} is not a step: expected a number above 0", param_hint="--step"
             )
         if self.results is None and (self.priors or self.step):
             hint = "--priors" if self.priors else "--step"

@@ -30,8 +30,9 @@ BPB_KEYS = (
 MAX_FILE_BYTES = 1024**3
 MAX_LINE_BYTES = 16 * 1024**2
 
-#: ``make_eval_run_name`` in olmo-cookbook's cookbook/cli/utils.py, without its suffixes.
-_MODEL = re.compile(r"(?P<run>.+)_step(?P<step>0|[1-9][0-9]{0,11})(-hf)?", re.DOTALL)
+#: ``make_eval_run_name`` in olmo-cookbook's cookbook/cli/utils.py, without its suffixes. At step 0
+#: nothing is trained yet; the script does not evaluate it either.
+_MODEL = re.compile(r"(?P<run>.+)_step(?P<step>[1-9][0-9]{0,11})(-hf)?", re.DOTALL)
 
 
 @dataclass(frozen=True)

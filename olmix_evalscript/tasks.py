@@ -135,11 +135,12 @@ def bpb_name(task: str) -> str | None:
     Source: ``make_bpb_name`` in olmo-cookbook's cookbook/eval/results.py.
 
     Returns:
-        None for multiple choice and masked perplexity, which have none.
+        None for multiple choice and masked perplexity, which have none, and for names that only
+        begin like a task of bits per byte, such as ``x:bpb_acc``.
     """
-    if ":bpb" in task:
+    if re.search(r":bpb(?=:|$)", task):
         return task
-    if re.search(r":mc(?=:|$)|_masked_ppl$", task):
+    if re.search(r":mc(?=:|$)|_masked_ppl$|:bpb", task):
         return None
     name, replaced = re.subn(r":rc(?=:|$)", ":bpb", task)
     if replaced:

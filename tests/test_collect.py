@@ -333,7 +333,7 @@ def test_what_is_about_results_needs_them(run: Run, options: list[str]) -> None:
     assert "needs --results" in result.stderr
 
 
-@pytest.mark.parametrize("step", ["last", "-1", "9" * 13])
+@pytest.mark.parametrize("step", ["last", "-1", "0", "9" * 13])
 def test_a_step_is_a_number(run: Run, step: str) -> None:
     result = run("collect", "58362402", *DEMO, "--results", str(RESULTS), "--step", step)
 
@@ -358,3 +358,32 @@ def test_the_sources_of_a_variant_are_in_the_json(run: Run) -> None:
             "paths": ["s3://ai2-llm/preprocessed/wiki/part-0-00000.npy"],
         },
     ]
+
+
+def without_bpb_of_arc(results: Path) -> Path:
+    """Results in which arc_easy was evaluated, but has no bits per byte."""
+    for path in results.glob("*/*.jsonl"):
+        arc, *others = path.read_text().splitlines(keepends=True)
+        path.write_text("".join([arc.replace("bits_per_byte_corr", "other"), *others]))
+    return results
+
+
+def test_a_task_without_the_bpb_that_it_should_have_is_left_out_with_a_warning(
+    run: Run, work: Path, results: Path
+) -> None:
+    lost = str(without_bpb_of_arc(results))
+
+    result = run("collect", "58362402", *DEMO, *CHOSEN, "-q", "--results", lost)
+
+    assert result.returncode == 0, result.stderr
+    assert "warning: left out, as the results have no bits per byte of them: arc" in result.stderr
+    assert "arc_easy" not in (work / FOLDER / "metrics.csv").read_text()
+
+
+def test_strict_heeds_a_task_without_the_bpb_that_it_should_have(run: Run, results: Path) -> None:
+    lost = str(without_bpb_of_arc(results))
+
+    result = run("collect", "58362402", *DEMO, *CHOSEN, "--strict", "--results", lost)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "(--strict)" in result.stderr

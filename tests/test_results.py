@@ -160,7 +160,7 @@ def test_a_converted_checkpoint_counts_for_its_run(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "suffix",
-    ["_step100_bos", "_step100-hf_s5", "_step0100", "_step\u0661", "_final"],
+    ["_step100_bos", "_step100-hf_s5", "_step0", "_step0100", "_step\u0661", "_final"],
 )
 def test_any_other_model_of_a_run_is_counted_apart(folder: Path, suffix: str) -> None:
     write(folder, result_line(RUN, TASK, model=RUN + suffix))
@@ -377,7 +377,7 @@ def test_a_missing_path_is_named(tmp_path: Path) -> None:
 
 @given(
     values=st.dictionaries(
-        st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans()),
+        st.tuples(st.integers(0, 3), st.integers(1, 3), st.booleans()),
         st.floats(0, allow_infinity=False),
         min_size=1,
         max_size=12,

@@ -120,6 +120,7 @@ def test_a_fit_names_a_task_without_full_and_bpb(task: str, column: str) -> None
         ("mbpp:3shot:bpb::none", "mbpp:3shot:bpb::none"),
         ("arc_easy:mc::olmes", None),
         ("wildchat_masked_ppl", None),
+        ("lambada:bpb_acc", None),
     ],
 )
 def test_olmo_cookbook_has_a_name_for_a_task_s_bpb(task: str, name: str | None) -> None:

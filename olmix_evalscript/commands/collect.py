@@ -18,6 +18,7 @@ from olmix_evalscript.options import (
     FindingOptions,
     FitOptions,
     GeneralOptions,
+    SafetyOptions,
     TaskOptions,
     VariantOptions,
 )
@@ -77,6 +78,7 @@ def collect(
         then = f"metrics.csv needs --results; to load the results: {run_script} --results"
     else:
         collected = _collected(swarm, Path(fit.results), metrics, fit.step, exact, console)
+        _report_left_out(collected, safety, console)
         _report(collected, group_id, run_script, safety.allow_partial, console)
         domains = mixed.domains_of(collected.complete)
         dropped = set(mixed.domains) - set(domains)
@@ -168,6 +170,23 @@ def _report_others(results: Results, console: Console) -> None:
         )
 
 
+def _report_left_out(collected: Collected, safety: SafetyOptions, console: Console) -> None:
+    """Name the tasks that metrics.csv is without, and heed --strict where that is a surprise.
+
+    Raises:
+        EvalScriptError: If a task lacks the BPB that it should have, and --strict was given.
+    """
+    from olmix_evalscript.commands.common import warn
+    from olmix_evalscript.tasks import bpb_name
+
+    tasks = collected.without_bpb
+    if never := [task for task in tasks if bpb_name(task) is None]:
+        console.note(f"Left out (no bits per byte): {', '.join(never)}")
+    if lost := [task for task in tasks if task not in never]:
+        text = f"left out, as the results have no bits per byte of them: {', '.join(lost)}"
+        warn([text], console, safety)
+
+
 def _report(
     collected: Collected, group_id: str, run_script: str, allow_partial: bool, console: Console
 ) -> None:
@@ -187,8 +206,6 @@ def _report(
 
     complete, lacking = len(collected.complete), len(collected.lacking)
     total, step = complete + lacking, collected.step
-    if collected.without_bpb:
-        console.note(f"Left out (no bits per byte): {', '.join(collected.without_bpb)}")
     console.note(
         f"{complete} of {total} variants have all metrics ({len(collected.metrics)}) at step {step}"
     )
