@@ -152,8 +152,8 @@ parse_only() {
     number=$((10#${part%-*})) last=$((10#${part#*-}))
     [ "$number" -le "$last" ] || refuse "--only: $part is not a range"
     while [ "$number" -le "$last" ]; do
-      [[ " ${NUMBERS[*]} " == *" $number "* ]] || refuse "there is no variant $number"
-      ONLY="$ONLY $number "
+      [ -n "${KNOWN[number]:-}" ] || refuse "there is no variant $number"
+      ONLY=1 CHOSEN[number]=1
       number=$((number + 1))
     done
   done
@@ -284,14 +284,15 @@ show_command() { # without secrets
 # --- variants ---------------------------------------------------------------------------
 
 NUMBERS=() DIRECTORIES=()
+KNOWN=() CHOSEN=() # 1 at the number of each variant, and of each that --only names
 STATES=() # of each variant: ready, ahead, behind, undecided, unconverted, none or unknown
 STEPS=()  # of each variant: a number, or none or unknown
 KINDS=()  # of each variant: of which kind that step is: raw, hf or none
 MOST=''   # the step that more than half of those with a checkpoint are at
 UNSEEN=0  # variants that were not chosen and could not be looked up
 
-variant() { NUMBERS+=("$1") DIRECTORIES+=("$2"); }
-is_chosen() { [[ -z $ONLY || $ONLY == *" ${NUMBERS[$1]} "* ]]; }
+variant() { NUMBERS+=("$1") DIRECTORIES+=("$2") KNOWN[$1]=1; }
+is_chosen() { [[ -z $ONLY || -n ${CHOSEN[${NUMBERS[$1]}]:-} ]]; }
 
 # Leave the variants that are not chosen, with what is known of them.
 choose() {
