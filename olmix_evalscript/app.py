@@ -58,15 +58,6 @@ class _Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return _plain(super().get_params(ctx))
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Say of an unknown option where those of olmo-cookbook-eval go."""
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:
-            if type(error).__name__ == "NoSuchOption" and "[-- " in (self.options_metavar or ""):
-                error.message += ". Options of olmo-cookbook-eval go after --."  # type: ignore[attr-defined]
-            raise
-
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The usage as the command words it: typer's versions differ on arguments."""
         return [self.options_metavar or ""]
@@ -89,7 +80,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
 )
 
 

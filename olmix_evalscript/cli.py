@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from olmix_evalscript.console import Console
@@ -28,24 +28,34 @@ def main() -> NoReturn:
     console = Console()
     if takes_interrupts:
         signal.signal(signal.SIGINT, lambda *_: _interrupt(console))
-    words = sys.argv[1:]
+    words = sys.argv[1:] or ["--help"]
     for word in words:
         if not _is_text(word):
             console.error(UsageError(f"the argument {os.fsencode(word)!r} is not UTF-8"))
             sys.exit(EXIT_USAGE)
     split = words.index("--") if "--" in words else len(words)
+    session = Session(console, tuple(words[split + 1 :]))
     try:
         with writing_to_stdout():
-            try:
-                app(words[:split], obj=Session(console, tuple(words[split + 1 :])))
-            except OSError as error:
-                if hasattr(error.__context__, "exit_code"):  # a full stderr hid what was wrong
-                    raise UsageError(str(error.__context__)) from None
-                raise
+            sys.exit(app(words[:split], obj=session, standalone_mode=False))
     except EvalScriptError as error:
         console.error(error)
         sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
-    sys.exit(0)
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        console.error(UsageError(_misuse(error)))
+        sys.exit(EXIT_USAGE)
+
+
+def _misuse(error: Any) -> str:
+    """What click says of wrong usage, whichever click this typer has, and where to look."""
+    message = error.format_message().rstrip(".")
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "olmix-evalscript"
+    hint = f"Try `{command} --help`."
+    if type(error).__name__ == "NoSuchOption" and command.endswith(" generate"):
+        hint += " Options of olmo-cookbook-eval go after --."
+    return f"{message}. {hint}"
 
 
 def _interrupt(console: Console) -> None:

@@ -1,6 +1,6 @@
 """What the commands can be asked: each option once, in the panel where the help shows it.
 
-Values are text, as typed; a property gives what they mean, or raises ``typer.BadParameter``.
+Values are text, as typed; a property gives what they mean, or raises `UsageError`.
 """
 
 from __future__ import annotations
@@ -203,17 +203,15 @@ class SearchOptions(Panel):
         """Where experiments come from.
 
         Raises:
-            typer.BadParameter: If an option is not of the form it should have.
+            UsageError: If an option is not of the form it should have.
         """
         from olmix_evalscript.source import Finding
 
         default = os.environ.get(WORKSPACE_VARIABLE, "").split()
         for workspace in self.workspace or default:
             if workspace.count("/") != 1 or not all(workspace.split("/")):
-                raise typer.BadParameter(
-                    f"{workspace!r} is not a workspace: expected OWNER/NAME",
-                    param_hint="--workspace" if self.workspace else WORKSPACE_VARIABLE,
-                )
+                where = "--workspace" if self.workspace else WORKSPACE_VARIABLE
+                raise UsageError(f"{where}: {workspace!r} is not OWNER/NAME, such as ai2/olmix")
         return Finding(
             snapshot=None,
             workspaces=tuple(self.workspace or default),
@@ -252,7 +250,7 @@ class GroupOptions(SearchOptions):
         """Where experiments come from.
 
         Raises:
-            typer.BadParameter: If an option is not of the form it should have.
+            UsageError: If an option is not of the form it should have.
         """
         return replace(super().source(), scan=self.scan)
 
@@ -275,12 +273,11 @@ class GroupOptions(SearchOptions):
         """The only group ID.
 
         Raises:
-            typer.BadParameter: If there is more than one.
-            UsageError: If there is none, or it is not a group ID.
+            UsageError: If there is none, more than one, or it is not a group ID.
         """
         first, *others = self.groups
         if others:
-            raise typer.BadParameter("expected only one", param_hint="GROUP_ID")
+            raise UsageError(f"expected only one GROUP_ID, got {first} and {others[0]}")
         return first
 
 
@@ -297,17 +294,26 @@ class FindingOptions(GroupOptions):
         """Where experiments come from.
 
         Raises:
-            typer.BadParameter: If an option is not of the form it should have, or cannot be
+            UsageError: If an option is not of the form it should have, or cannot be
                 combined with another.
         """
+        from olmix_evalscript.source import Finding
+
         if self.snapshot is None:
             return super().source()
         if self.workspace or self.author or self.since or self.scan:
-            raise typer.BadParameter(
-                "cannot be combined with --workspace, --author, --since or --scan",
-                param_hint="--snapshot",
+            raise UsageError(
+                "--snapshot cannot be combined with --workspace, --author, --since or --scan"
             )
-        return replace(super().source(), snapshot=Path(self.snapshot), workspaces=(), assumed="")
+        return Finding(
+            snapshot=Path(self.snapshot),
+            workspaces=(),
+            author=None,
+            since=None,
+            scan=False,
+            timeout=parse_timeout(self.timeout),
+            assumed="",
+        )
 
 
 # --- Output -------------------------------------------------------------------------------
@@ -392,9 +398,8 @@ class ShowOptions(TableOptions):
 
     def __post_init__(self) -> None:
         if self.mixtures and self.json:
-            raise typer.BadParameter(
-                "cannot be combined with --json, which always has the mixtures",
-                param_hint="--mixtures",
+            raise UsageError(
+                "--mixtures cannot be combined with --json, which always has the mixtures"
             )
 
 
@@ -454,17 +459,11 @@ class FitOptions(Panel):
         if self.results is not None and "://" in self.results:
             raise UsageError("--results reads files here; load them with: bash SCRIPT --results")
         if self.output == "-":
-            raise typer.BadParameter(
-                "collect writes several files, which cannot all go to stdout",
-                param_hint="--output",
-            )
+            raise UsageError("--output: collect writes several files, so they cannot go to stdout")
         if self.step is not None and not re.fullmatch(r"[1-9][0-9]{0,11}", self.step):
-            raise typer.BadParameter(
-                f"{self.step!r} is not a step: expected a number above 0", param_hint="--step"
-            )
+            raise UsageError(f"--step: {self.step!r} is not a step: expected a number above 0")
         if self.results is None and (self.priors or self.step):
-            hint = "--priors" if self.priors else "--step"
-            raise typer.BadParameter("needs --results", param_hint=hint)
+            raise UsageError(f"{'--priors' if self.priors else '--step'} needs --results")
 
 
 # --- Variants -----------------------------------------------------------------------------
@@ -496,9 +495,8 @@ class VariantOptions(Panel):
 
     def __post_init__(self) -> None:
         if self.status is not None and self.status not in _statuses():
-            raise typer.BadParameter(
-                f"{self.status!r} is not a status: expected one of {', '.join(_statuses())}",
-                param_hint="--status",
+            raise UsageError(
+                f"--status: {self.status!r} is not a status: expected {' or '.join(_statuses())}"
             )
         if self.checkpoint_root is not None:
             object.__setattr__(self, "checkpoint_root", check_root(self.checkpoint_root))
@@ -561,7 +559,7 @@ def parse_since(text: str | None) -> datetime | None:
     """The moment that --since means.
 
     Raises:
-        typer.BadParameter: If it means none.
+        UsageError: If it means none.
     """
     if text is None:
         return None
@@ -574,9 +572,8 @@ def parse_since(text: str | None) -> datetime | None:
         zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
         return zoned.astimezone(timezone.utc)
     except (ValueError, OverflowError):
-        raise typer.BadParameter(
-            f"{text!r} is not a date: expected one such as 2026-01-31, or 30d, 2w, 12h",
-            param_hint="--since",
+        raise UsageError(
+            f"--since: {text!r} is not a date: expected one such as 2026-01-31, or 30d, 2w, 12h"
         ) from None
 
 
@@ -584,15 +581,14 @@ def parse_timeout(text: str) -> float:
     """The seconds that --timeout means.
 
     Raises:
-        typer.BadParameter: If it is not a number of at least 0.1.
+        UsageError: If it is not a number of at least 0.1.
     """
     try:
         seconds = float(text)
     except ValueError:
         seconds = 0
     if not 0.1 <= seconds < float("inf"):
-        raise typer.BadParameter(
-            f"{text!r} is not a number of seconds: expected one of at least 0.1",
-            param_hint="--timeout",
+        raise UsageError(
+            f"--timeout: {text!r} is not a number of seconds: expected one of at least 0.1"
         )
     return seconds

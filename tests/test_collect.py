@@ -174,7 +174,7 @@ def test_a_step_without_results_does_not_make_it_evaluate_again(run: Run) -> Non
             ("--results", "s3://ai2-llm/evaluation/olmix-58362402/"),
             "--results reads files here; load them with: bash SCRIPT --results",
         ),
-        (("--output", "-"), "collect writes several files, which cannot all go to stdout"),
+        (("--output", "-"), "--output: collect writes several files, so they cannot go to stdout"),
     ],
 )
 def test_what_is_read_and_written_is_files(
@@ -183,7 +183,7 @@ def test_what_is_read_and_written_is_files(
     result = run("collect", "58362402", *DEMO, *options)
 
     assert (result.returncode, result.stdout) == (2, "")
-    assert problem in " ".join(result.stderr.replace("│", " ").split())
+    assert problem in result.stderr
     assert list(work.iterdir()) == []
 
 

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from olmix_evalscript.app import Panel, flattened
-from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.errors import InvalidInputError, UsageError
 from olmix_evalscript.options import (
     FindingOptions,
     GroupOptions,
@@ -83,19 +83,19 @@ def test_a_group_id_must_be_given() -> None:
 
 
 def test_a_command_for_one_group_takes_one() -> None:
-    with pytest.raises(typer.BadParameter):
+    with pytest.raises(UsageError):
         _ = GroupOptions(group_ids=["58362402", "6cf425be"]).group
 
 
 @pytest.mark.parametrize("workspace", ["oe-data", "/", "ai2/", "/oe-data", "ai2/oe/data"])
 def test_a_workspace_has_an_owner_and_a_name(workspace: str) -> None:
-    with pytest.raises(typer.BadParameter, match="OWNER/NAME"):
+    with pytest.raises(UsageError, match="OWNER/NAME"):
         SearchOptions(workspace=[workspace]).source()
 
 
 @pytest.mark.parametrize("timeout", ["0", "-1", "soon", "nan", "inf"])
 def test_a_timeout_is_a_number_of_seconds(timeout: str) -> None:
-    with pytest.raises(typer.BadParameter, match="seconds"):
+    with pytest.raises(UsageError, match="seconds"):
         SearchOptions(timeout=timeout).source()
 
 
@@ -113,12 +113,12 @@ def test_a_snapshot_is_read_in_place_of_beaker() -> None:
     ],
 )
 def test_a_snapshot_cannot_be_searched(options: FindingOptions) -> None:
-    with pytest.raises(typer.BadParameter, match="cannot be combined"):
+    with pytest.raises(UsageError, match="cannot be combined"):
         options.source()
 
 
 def test_an_unknown_status_is_refused() -> None:
-    with pytest.raises(typer.BadParameter, match="splendid"):
+    with pytest.raises(UsageError, match="splendid"):
         VariantOptions(status="splendid")
 
 
@@ -156,5 +156,5 @@ def test_an_age_is_counted_from_now(text: str, age: timedelta) -> None:
     ["yesterday", "-1d", "", "d", "999999999w", "0001-01-01T00:00:00+14:00"],
 )
 def test_what_is_not_a_date_is_refused(text: str) -> None:
-    with pytest.raises(typer.BadParameter, match="not a date"):
+    with pytest.raises(UsageError, match="not a date"):
         parse_since(text)

@@ -107,7 +107,7 @@ def test_results_are_loaded_and_counted_and_handed_to_collect(swarm: Evaluated) 
     assert done.stdout.splitlines() == [
         f"Loading results from s3://ai2-llm/{PREFIX}/{swarm.dashboard}/",
         "2 new or changed files",
-        "2 of 2 variants have results of all tasks (2)",
+        "2 of 2 variants have results of all tasks (2) at step 5",
         f"olmix-evalscript collect {GROUP} --results {swarm.folder}",
     ]
     assert (done.stderr, done.returncode) == ("", 0)
@@ -409,6 +409,42 @@ def test_the_tasks_of_two_steps_do_not_add_up(two: Evaluated) -> None:
     two.put(1, result("arc_easy:rc::olmes:full"), step="step10")
 
     assert lacking(two.results()) == ["Results of 1 of 2 tasks: variant 1"]
+
+
+def test_the_step_of_most_variants_counts_and_others_are_named(swarm: Evaluated) -> None:
+    swarm.write(5)
+    for number in range(3):
+        swarm.put(number, step="step10")
+    swarm.put(3, step="step5")
+
+    done = swarm.results()
+
+    assert "3 of 5 variants have results of all tasks (2) at step 10" in done.stdout
+    assert lacking(done) == [
+        "Results of 0 of 2 tasks (only at step 5): variant 3",
+        "Results of 0 of 2 tasks: variant 4",
+    ]
+    assert done.returncode == 1
+
+
+def test_the_step_is_that_of_the_swarm_whatever_is_chosen(swarm: Evaluated) -> None:
+    swarm.write(3)
+    for number, step in enumerate(("step10", "step10", "step5")):
+        swarm.put(number, step=step)
+
+    done = swarm.results("--only", "2")
+
+    assert lacking(done) == ["Results of 0 of 2 tasks (only at step 5): variant 2"]
+
+
+def test_results_that_nobody_has_yet_are_waited_for(swarm: Evaluated) -> None:
+    swarm.write(2)
+    swarm.put(0, result("lambada"))
+
+    done = swarm.results()
+
+    assert "When they are in:" in done.stdout.splitlines()
+    assert "--allow-partial" not in done.stdout
 
 
 def test_a_step_that_was_asked_for_alone_counts(two: Evaluated) -> None:

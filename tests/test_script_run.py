@@ -1303,6 +1303,29 @@ FORBIDDEN = {
 }
 
 
+def test_another_shell_says_that_it_takes_bash(desk: Desk) -> None:
+    desk.write(names(1))
+
+    done = subprocess.run(
+        [need("busybox"), "sh", str(desk.path), "--list"],
+        env=desk.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (2, f"Run this with bash: bash {desk.path}\n")
+
+
+def test_a_list_in_which_nothing_is_ready_says_no_more_than_that(desk: Desk) -> None:
+    desk.write(names(1))
+    desk.save(names(1)[0], "step5/train/rank0.pt")
+
+    done = desk.run("--list")
+
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        ["0 variants have a checkpoint", "No complete checkpoint: variant 0"],
+    )
+
+
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_the_script_keeps_to_what_bash_3_2_and_every_userland_have(what: str) -> None:
     code = re.sub(r"(?m)(^|\s)#.*$|^ *cat <<EOF(.|\n)*?^EOF$", "", TEMPLATE.read_text())

@@ -686,6 +686,29 @@ def test_variants_that_are_not_ready_are_for_a_later_run(four: Desk) -> None:
     assert f"For the others, once they are ready: bash {four.path}, with the" in done.stdout
 
 
+@pytest.mark.parametrize("cluster", ["goog", "ai2/augusta-google-1"])
+def test_a_cluster_that_cannot_read_weka_is_refused(four: Desk, cluster: str) -> None:
+    done = four.run("--", "-c", cluster)
+
+    assert f"the cluster {cluster} cannot read /weka" in done.stderr
+    assert (done.returncode, four.calls()) == (2, [])
+
+
+def test_arguments_that_olmo_cookbook_does_not_take_are_tried_once(four: Desk) -> None:
+    done = four.run("--", "--priority", "hihg")
+
+    assert "Stopped: olmo-cookbook-eval does not take these arguments" in done.stderr
+    assert "To submit variants 0-3" in done.stdout
+    assert (done.returncode, done.stderr.count(": failed (")) == (1, 1)
+
+
+def test_the_line_for_the_results_names_another_dashboard(four: Desk) -> None:
+    done = four.run("--", "-d", "my other", "--remote-output-prefix", "s3://mine")
+
+    line = done.stdout.splitlines()[-1]
+    assert line.endswith(" --results -- -d my\\ other -o s3://mine")
+
+
 def test_what_failed_when_it_was_repeated_is_repeated_alone(four: Desk) -> None:
     four.run()
 
@@ -694,7 +717,7 @@ def test_what_failed_when_it_was_repeated_is_repeated_alone(four: Desk) -> None:
     assert f"bash {four.path} --again --only 2, with the same options" in done.stdout
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- 2>&-", ">&- 2>&- <&-"])
 def test_closed_outputs_do_not_matter(four: Desk, closed: str) -> None:
     done = subprocess.run(
         [BASH, "-c", f'"{BASH}" "{four.path}" {closed}'],
@@ -771,8 +794,8 @@ def test_ctrl_c_stops_all_that_are_under_way(four: Desk) -> None:
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=LONG)
 
-    for number in range(3):
-        assert f"Interrupted, but maybe submitted: variant {number}\n" in output
+    assert "Interrupted, so check on Beaker whether it was submitted: variants 0-2\n" in output
+    assert f"To submit variant 3: bash {four.path} --only 3, with the same options\n" in output
     assert process.returncode == 130
     assert [line for line in four.started().splitlines() if is_alive(line.split()[0])] == []
     assert not lock(four).exists()

@@ -12,7 +12,7 @@ import typer
 
 from olmix_evalscript.app import EXIT_DIFFERS, EXIT_FAILED, command
 from olmix_evalscript.console import Console
-from olmix_evalscript.errors import EvalScriptError
+from olmix_evalscript.errors import EvalScriptError, UsageError
 from olmix_evalscript.options import (
     EvaluationOptions,
     FindingOptions,
@@ -58,10 +58,10 @@ def generate(
     source = finding.source()
     groups = finding.groups
     if len(groups) > 1 and (output.output or finding.snapshot):
-        hint = "--output" if output.output else "--snapshot"
-        raise typer.BadParameter("cannot be combined with several group IDs", param_hint=hint)
+        option = "--output" if output.output else "--snapshot"
+        raise UsageError(f"{option} cannot be combined with several group IDs")
     if output.check and output.output == "-":
-        raise typer.BadParameter("cannot be combined with --output -", param_hint="--check")
+        raise UsageError("--check cannot be combined with --output -")
     settings = _settings(evaluation, context.obj.extra_arguments, console)
     warn(doubts_about_evaluation(settings), console, safety)
 

@@ -9,6 +9,7 @@ import typer
 from olmix_evalscript import __version__
 from olmix_evalscript.app import Session, app, flattened
 from olmix_evalscript.console import Console
+from olmix_evalscript.errors import UsageError
 from olmix_evalscript.options import GeneralOptions
 
 
@@ -32,4 +33,4 @@ def root(
     general.console(context)
     session: Session = context.obj
     if session.extra_arguments and context.invoked_subcommand != "generate":
-        raise typer.BadParameter("only generate takes arguments after it", param_hint="--")
+        raise UsageError("only generate takes arguments after --")

@@ -3,7 +3,8 @@
 # Evaluate the 2 variants of swarm example (group 58362402).
 #@end header
 
-set +efC -uo pipefail # whatever bash was started with
+[ -n "${BASH_VERSION:-}" ] || { echo "Run this with bash: bash $0" >&2 && exit 2; }
+set +efC +o posix -uo pipefail # whatever bash was started with
 
 #@begin settings
 GROUP_ID='58362402'
@@ -38,23 +39,24 @@ KIND=raw SUFFIX='' # of the checkpoints that the backend reads
 
 usage() {
   cat <<EOF
-Submit the evaluation of each variant's latest complete checkpoint to $DASHBOARD.
+Evaluate each variant's latest complete checkpoint, for the dashboard $DASHBOARD.
 
 Usage: bash $SCRIPT [OPTIONS] [-- ARGUMENTS FOR olmo-cookbook-eval]
 
   --list         show each variant's step and checkpoint; submit nothing
-  --dry-run      pass --dry-run on to olmo-cookbook-eval
+  --dry-run      pass --dry-run on to olmo-cookbook-eval; submit and record nothing
   --only LIST    only these variants, such as 0,3,5-9
   --step N       exactly this step, not the latest
-  --any-step     each variant's latest step, whatever step most of them are at
-  --again        also submit what was submitted before; by default it is skipped (--resume)
+  --any-step     each variant's own latest step, even if they differ
+  --again        also submit what was submitted before; by default it is skipped
   --jobs N       submit N variants at a time instead of 1
-  --yes          do not ask before submitting
+  --yes          do not ask before submitting; without a terminal it never asks
   --results      load and count the results so far, and print the line for collect; submit nothing
   --help         show this text
 
 What olmo-cookbook-eval prints goes to $LOGS.
-Exit status: 0 all submitted (or found), 1 some not, 2 wrong usage, 130 interrupted.
+Exit status: 0 all submitted (or found), 1 some not, 2 wrong usage; 129, 130 or 143 stopped by a
+signal (HUP, INT, TERM).
 /weka is read where it is mounted (WEKA_MOUNT, by default /weka), or else with aws, which needs
 WEKA_ENDPOINT_URL and WEKA_PROFILE.
 EOF
@@ -163,6 +165,7 @@ parse_only() {
 # All that is particular to it. The options are those of its cookbook/cli/eval.py at c226eb6.
 
 RESULTS_ROOT=s3://ai2-llm/evaluation
+OWN_RESULTS="$RESULTS_ROOT $DASHBOARD"
 PASSED=()            # further arguments, each option apart from its value
 RESULT_ARGS=()       # those of them that make it another evaluation
 AS_GENERATED=1       # whether backend and tasks are those of the settings
@@ -387,6 +390,9 @@ storage() { # path
 need_storage() {
   local i
   for i in "${!DIRECTORIES[@]}"; do
+    case "${DIRECTORIES[i]} $CLUSTER" in
+      "/weka/"*" "*goog* | "/weka/"*" "*augusta*) refuse "the cluster $CLUSTER cannot read /weka" ;;
+    esac
     storage "${DIRECTORIES[i]}"
     [ -z "$MISSING" ] || ! is_chosen "$i" || fail "$MISSING"
   done
@@ -669,7 +675,7 @@ show_findings() {
   [ "$UNSEEN" -eq 0 ] || warn "Could not be looked up among those not chosen: $UNSEEN"
   tell undecided 'COUNT at step STEPS, and no step has a majority' &&
     fail "Nothing is submitted: choose each variant's latest with --any-step, or one step with --step N"
-  [ "$READY" -gt 0 ] || fail "There is nothing to submit"
+  [ "$READY" -gt 0 ] || [ -n "$LIST" ] || fail "There is nothing to submit"
 }
 
 # The first message of each storage: the others say the same of other variants.
@@ -883,12 +889,13 @@ FREE=1     # a slot
 ENDED=0    # variants
 UNKNOWN=0  # variants in a row that could not be looked up again
 STOPPED='' # why nothing more is submitted
+OPTIONS="the same options" # for those that are left
 WAITING='' # whether read waits for a submission
 INTERRUPTED='' # the exit status, if a signal came meanwhile
 
 # What became of a variant, as the status of the process that submits it; else olmo-cookbook-eval
 # failed. A call that could not be recorded adds its number.
-GONE=3 NOT_LOOKED_UP=4 MAYBE=5 ASKED=6 NOT_RECORDED=10
+GONE=3 NOT_LOOKED_UP=4 MAYBE=5 ASKED=6 MISUSED=7 NOT_RECORDED=10
 
 confirm() {
   local answer tasks=$((${#TASKS[@]} + ${#HF_TASKS[@]}))
@@ -1009,6 +1016,7 @@ evaluate() { # index of a variant, slot, call, tasks
   if [ "$status" -ne 0 ]; then
     # On a full disk even a success can look like this.
     printf '# exit status %s\n' "$status" || return "$MAYBE"
+    [ "$status" -ne 2 ] || return "$MISUSED" # as click has it
     return 1
   fi
   [ -n "$DRY_RUN" ] || printf '%s\n' "${CALL_LINES[2 * index + call]}" >>"$RECORD" ||
@@ -1048,6 +1056,7 @@ conclude() { # index of a variant, what became of it, seconds
   warn "  ${reason//$'\n'/$'\n'  }"
   case "$2" in
     "$NOT_LOOKED_UP") UNKNOWN=$((UNKNOWN + 1)) ;;
+    "$MISUSED") STOPPED="olmo-cookbook-eval does not take these arguments" OPTIONS="options that it takes" ;;
     "$MAYBE" | "$NOT_RECORDED" | $((NOT_RECORDED + 1))) STOPPED="the disk is full" ;;
     *) UNKNOWN=0 ;;
   esac
@@ -1078,7 +1087,7 @@ last_lines() {
 }
 
 summary() {
-  local i count=$((${#SUBMITTED[@]} + ${#BEFORE[@]})) numbers=()
+  local i count=$((${#SUBMITTED[@]} + ${#BEFORE[@]})) numbers=() maybe=() only=''
   say
   if [ -z "$DRY_RUN" ]; then
     [ "$PLANNED" -gt 0 ] || say "Nothing new to submit"
@@ -1092,8 +1101,11 @@ summary() {
     warn "Failed: variant ${NUMBERS[i]}: ${FAILED[i]}"
   done
   for i in ${UNDER_WAY[@]+"${UNDER_WAY[@]}"}; do
-    warn "Interrupted, but maybe submitted: variant ${NUMBERS[i]}"
+    maybe+=("${NUMBERS[i]}")
+    TODO[i]=''
   done
+  [ ${#maybe[@]} -eq 0 ] ||
+    warn "Interrupted, so check on Beaker whether it was submitted: $(named "${maybe[@]}")"
   [ -z "$STOPPED" ] || warn "Stopped: $STOPPED"
   [ -z "$DRY_RUN" ] || return
 
@@ -1102,11 +1114,12 @@ summary() {
   done
   if [ ${#numbers[@]} -gt 0 ]; then
     i=$(ranges "${numbers[@]}")
-    say "To submit $(named "${numbers[@]}"): bash $SCRIPT${AGAIN:+ --again --only ${i// /}}, with the same options"
+    [ -z "$AGAIN" ] && [ ${#maybe[@]} -eq 0 ] || only=" --only ${i// /}"
+    say "To submit $(named "${numbers[@]}"): bash $SCRIPT${AGAIN:+ --again}$only, with $OPTIONS"
   fi
   [ ${#CHECKPOINTS[@]} -eq ${#NUMBERS[@]} ] ||
     say "For the others, once they are ready: bash $SCRIPT, with the same options"
-  [ "$count" -eq 0 ] || say "Once the results are in: bash $SCRIPT --results"
+  [ "$count" -eq 0 ] || say "Once the results are in: bash $SCRIPT --results$(results_options)"
 }
 
 interrupted() {
@@ -1131,6 +1144,11 @@ heed_interrupts() {
 
 # --- results ----------------------------------------------------------------------------
 
+# What tells --results of another place than the script's own.
+results_options() {
+  [ "$RESULTS_ROOT $DASHBOARD" = "$OWN_RESULTS" ] || printf ' -- -d %q -o %q' "$DASHBOARD" "$RESULTS_ROOT"
+}
+
 results() {
   local url="$RESULTS_ROOT/$DASHBOARD/"
   [[ $url == s3://* ]] ||
@@ -1142,7 +1160,7 @@ results() {
   heed_interrupts
   say "Loading results from $url"
   start load_results "$url"
-  finish || fail "Not all results could be loaded from $url; run this again to load the rest"
+  finish || fail "Not all results could be loaded from $url: see above, then run this again"
   show_results
 }
 
@@ -1155,15 +1173,23 @@ load_results() { # URL
 }
 
 show_results() {
-  local counts count complete numbers total=$((${#TASKS[@]} + ${#HF_TASKS[@]}))
-  counts=$(results_of_variants | count_results)
-  complete=$(grep -c "^$total " <<<"$counts")
-  say "$(have "$complete") results of all tasks ($total)${STEP:+ at step $STEP}"
-  awk '{ print $1 }' <<<"$counts" | grep -vx "$total" | sort -rnu | while IFS= read -r count; do
-    numbers=$(awk -v count="$count" '$1 == count { print $2 }' <<<"$counts")
-    warn "Results of $count of $total tasks: $(named "$numbers")"
+  local step lines kind complete numbers total=$((${#TASKS[@]} + ${#HF_TASKS[@]}))
+  lines=$(results_of_variants | count_results)
+  step="${STEP:-${lines%%$'\n'*}}"
+  choose
+  lines=$(grep -E "^($(IFS='|' && printf '%s' "${NUMBERS[*]}"))$TAB" <<<"${lines#*$'\n'}")
+  complete=$(grep -c "$TAB$total of " <<<"$lines")
+  say "$(have "$complete") results of all tasks ($total)${step:+ at step $step}"
+  awk -F "$TAB" -v all="$total of " 'index($2, all) != 1 && !seen[$2]++ { print $2 }' <<<"$lines" |
+    sort -rn | while IFS= read -r kind; do
+    numbers=$(awk -F "$TAB" -v kind="$kind" '$2 == kind { print $1 }' <<<"$lines")
+    warn "Results of $kind: $(named "$numbers")"
   done
-  [ "$complete" -eq ${#NUMBERS[@]} ] || say "When the others are in, or else with --allow-partial:"
+  if [ "$complete" -eq 0 ]; then
+    say "When they are in:"
+  elif [ "$complete" -lt ${#NUMBERS[@]} ]; then
+    say "When the others are in, or else with --allow-partial:"
+  fi
   say "$(collect_line "$RESULTS_FOLDER")"
   [ "$complete" -eq ${#NUMBERS[@]} ]
 }
@@ -1202,9 +1228,10 @@ print_results() { # folder
   done
 }
 
-# Of each variant, how many of the tasks the step with the most has results of, and its number.
-# A task is named by its alias, or else by task_name; a line where that is not plain, or that is
-# cut off, counts for nothing. Aggregates of several tasks are none.
+# The step that more than half of the variants have results at, if there is just one; then of each
+# variant its number, and how many of the tasks it has results of at that step. Where there is no such
+# step, its own with the most counts. A task is named by its alias, or else by task_name; a line where
+# that is not plain, or that is cut off, counts for nothing. Aggregates of several tasks are none.
 count_results() {
   LC_ALL=C awk -F "$TAB" '
     function text(key,    rest, found, value) {
@@ -1224,18 +1251,31 @@ count_results() {
       gsub(/"[^"]*"/, "", rest)
       return rest ~ /^[{].*[}][ \t\r]*$/ && gsub(/[{]/, "", rest) == gsub(/[}]/, "", rest)
     }
-    function put() { if (number != "") print most + 0, number }
-    $1 == "task" { wanted[$2]; next }
-    $1 == "variant" { put(); number = $2; most = 0; next }
+    $1 == "task" { wanted[$2]; tasks++; next }
+    $1 == "variant" { number = $2; order[++variants] = number; next }
     $1 == "step" { step = $2; next }
     !is_whole() || /"num_tasks"[ \t]*:[ \t]*[1-9]/ { next }
     {
       task = text("alias")
       if (task == "") task = text("task_name")
       if (!(task in wanted) || seen[number, step, task]++) next
-      if (++count[number, step] > most) most = count[number, step]
+      if (++count[number, step] == 1) {
+        having[step]++
+        steps[number] = steps[number] ", " step
+      }
+      if (count[number, step] > most[number]) most[number] = count[number, step]
     }
-    END { put() }'
+    END {
+      for (step in having) if (2 * having[step] > variants) { shared = step; shares++ }
+      if (shares != 1) shared = ""
+      print shared
+      for (i = 1; i <= variants; i++) {
+        number = order[i]
+        found = (shared == "" ? most[number] : count[number, shared]) + 0
+        only = (found || steps[number] == "") ? "" : " (only at step " substr(steps[number], 3) ")"
+        print number "\t" found " of " tasks " tasks" only
+      }
+    }'
 }
 
 #@begin variants
@@ -1245,9 +1285,15 @@ variants() {
 }
 #@end variants
 
-main() {
+# A pipe or file would get the number of a stream that whoever started this closed.
+open_streams() {
+  : >&2 || exec 2>/dev/null
   { : >&1; } 2>/dev/null || exec >/dev/null
-  { : >&2; } 2>/dev/null || exec 2>/dev/null
+  { : <&0; } 2>/dev/null || exec </dev/null
+}
+
+main() {
+  open_streams
   variants
   parse_options "$@"
   [ -z "$STEP" ] || [ -z "$ANY_STEP" ] || refuse "--step cannot be combined with --any-step"
@@ -1255,11 +1301,11 @@ main() {
   heed_extra_args
   # The swarm's step takes a look at all variants, which --list need not tell of a few.
   [ -z "$LIST" ] || [ -z "$ONLY" ] || ANY_STEP=1
-  [ -z "$STEP$ANY_STEP$RESULTS" ] || choose
   [ -z "$RESULTS" ] || {
     results
     exit
   }
+  [ -z "$STEP$ANY_STEP" ] || choose
   [ -n "$LIST" ] || has olmo-cookbook-eval ||
     fail "olmo-cookbook-eval was not found; run this in the olmo-cookbook environment"
   need_storage
