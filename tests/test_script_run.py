@@ -1170,7 +1170,7 @@ def test_an_interrupt_leaves_no_child_and_says_how_to_go_on(
 
     assert process.returncode == status
     assert "Submitted: 1 of 3 variants" in output
-    assert f"To submit variants 1-2: bash {three.path}, with the same options" in output
+    assert f"To submit variant 2: bash {three.path} --only 2, with the same options" in output
     assert [line for line in three.started().splitlines() if is_alive(line.split()[0])] == []
 
 
