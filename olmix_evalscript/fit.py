@@ -27,6 +27,7 @@ NOT_DATA = ("run", "run_id", "name", "index")
 #: that of the example in olmix's docs/cli/fit.md.
 KL_REG = 0.1
 SAME_TASKS = "Give collect the same --config, --task and --task-set as generate."
+FEW = 3  # tasks that a message names
 #: How far from 1 it lets a row of ratios sum.
 TOLERANCE = 0.01
 
@@ -221,7 +222,8 @@ def _lack(missing: Sequence[Metric], all_: Sequence[Metric], step: int, steps: l
     sizes = Counter(metric.family for metric in all_)
     lack = Counter(metric.family for metric in missing)
     each = (f"{family} ({count} of {sizes[family]})" for family, count in lack.items())
-    return f"lacks {', '.join(each)}"
+    names = f": {', '.join(metric.task for metric in missing)}" if len(missing) <= FEW else ""
+    return f"lacks {', '.join(each)}{names}"
 
 
 def shortfall(collected: Collected) -> list[str]:
@@ -232,13 +234,13 @@ def shortfall(collected: Collected) -> list[str]:
     return [f"{variants_named(found)}: {lack}" for lack, found in numbers.items()]
 
 
-def lacks_most(collected: Collected) -> bool:
-    """Whether no variant has results of most tasks, as if others had been evaluated."""
-    found = (
-        sum(of_run.get(metric.task) is not None for metric in collected.metrics)
-        for of_run in collected.bpb.values()
-    )
-    return 2 * max(found, default=0) <= len(collected.metrics)
+def lacked_by_all(collected: Collected) -> list[str]:
+    """The tasks that no variant has results of, as if others had been evaluated."""
+    return [
+        metric.task
+        for metric in collected.metrics
+        if all(of_run.get(metric.task) is None for of_run in collected.bpb.values())
+    ]
 
 
 def is_being_evaluated(collected: Collected) -> bool:

@@ -237,7 +237,7 @@ def test_only_complete_variants_are_in_the_table() -> None:
     assert [row[2] for row in rows(found.csv())[1:]] == ["0", "1", "4"]
     assert shortfall(found) == [
         "variant 2: no results at step 100, only at 200",
-        "variant 3: lacks other (1 of 1)",
+        "variant 3: lacks other (1 of 1): lambada",
         "variants 5-6: no results",
     ]
     assert numbers_to_evaluate(found) == "2-3,5-6"
@@ -254,7 +254,10 @@ def test_a_task_that_only_some_variants_were_evaluated_on_is_not_left_out() -> N
 
     found = collected({100: {**rest, "lambada": None}}, {100: rest}, {100: rest})
 
-    assert (found.without_bpb, shortfall(found)) == ((), ["variants 0-2: lacks other (1 of 1)"])
+    assert (found.without_bpb, shortfall(found)) == (
+        (),
+        ["variants 0-2: lacks other (1 of 1): lambada"],
+    )
 
 
 def test_a_task_is_left_out_even_if_a_variant_has_no_results() -> None:
@@ -268,7 +271,9 @@ def test_a_task_is_left_out_even_if_a_variant_has_no_results() -> None:
 def test_a_task_that_was_never_evaluated_is_lacked_by_all() -> None:
     found = collected({100: {"lambada": 0.8}})
 
-    assert shortfall(found) == ["variant 0: lacks core (1 of 1), code (1 of 1)"]
+    assert shortfall(found) == [
+        "variant 0: lacks core (1 of 1), code (1 of 1): piqa:rc::olmes:full, mbpp:3shot:bpb::none"
+    ]
 
 
 def test_the_masked_perplexity_tasks_are_left_out_even_if_never_evaluated() -> None:

@@ -103,8 +103,8 @@ def collect(
     if old:
         raise FitError(
             f"nothing was written: {' and '.join(old)} from an earlier run would not match the new "
-            f"files. Delete {'it' if len(old) == 1 else 'them'}, or choose another folder with "
-            "--output."
+            f"files. Add {'--results' if fit.results is None else '--priors'} to renew all, delete "
+            f"{'it' if len(old) == 1 else 'them'}, or choose another folder with --output."
         )
     write_all({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
@@ -199,7 +199,8 @@ def _report(
     from olmix_evalscript.fit import (
         SAME_TASKS,
         is_being_evaluated,
-        lacks_most,
+        lacked_by_all,
+        listed,
         numbers_to_evaluate,
         shortfall,
     )
@@ -218,8 +219,8 @@ def _report(
                 f"Evaluations may still be running; see `olmix-evalscript show {group_id}`"
             )
         lead = "To evaluate just these"
-        if lacks_most(collected):
-            console.note(f"No variant has results of most tasks. {SAME_TASKS}")
+        if nowhere := lacked_by_all(collected):
+            console.note(f"No variant has results of {listed(nowhere)}. {SAME_TASKS}")
             lead = "If they are the same, evaluate again"
         console.note(f"{lead}: {run_script} --only {numbers} --step {step} --again")
     verb = "lacks" if lacking == 1 else "lack"
