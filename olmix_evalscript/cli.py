@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -34,6 +35,9 @@ def main() -> NoReturn:
             console.error(UsageError(f"the argument {os.fsencode(word)!r} is not UTF-8"))
             sys.exit(EXIT_USAGE)
     split = words.index("--") if "--" in words else len(words)
+    if any(re.fullmatch("(--[a-z-]+=)?", word) for word in words[:split]):
+        console.error(UsageError("an argument is empty: is a variable of your shell not set?"))
+        sys.exit(EXIT_USAGE)
     session = Session(console, tuple(words[split + 1 :]))
     try:
         with writing_to_stdout():

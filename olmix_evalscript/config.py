@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,9 @@ from typing import Any
 from olmix_evalscript import yamltext
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.tasks import Metric, known_task
+
+#: Of a launch YAML, all that is about evaluation.
+KEYS = ("eval_tasks", "eval_cluster", "eval_model_backend")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ def load(path: Path) -> EvalConfig:
     """
     data = _mapping(path, "config")
     try:
+        _check_keys(data)
         tasks = _eval_tasks(data)
         metrics = () if tasks else _offline_metrics(data.get("eval"))
         config = EvalConfig(
@@ -88,6 +94,9 @@ def _scalars(block: dict[str, Any], key: str) -> dict[str, str]:
     values = block.get(key)
     if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
         raise ValueError(f"{key} does not map domains to numbers")
+    for domain, text in values.items():
+        if re.fullmatch(r"[-+]?0[0-9_]+", text):
+            raise ValueError(f"{domain} has {text}, which YAML reads as octal")
     return values
 
 
@@ -118,7 +127,25 @@ def _mapping(path: Path, what: str) -> dict[str, Any]:
     data = yamltext.load_file(path, what)
     if not isinstance(data, dict):
         raise InvalidInputError(f"cannot use the {what} {path}: it is not a mapping")
+    if _has_merge_key(data):
+        raise InvalidInputError(
+            f"cannot use the {what} {path}: it has a YAML merge key (<<), which is not followed; "
+            "write out what it stands for"
+        )
     return data
+
+
+def _has_merge_key(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "<<" in value or any(map(_has_merge_key, value.values()))
+    return isinstance(value, list) and any(map(_has_merge_key, value))
+
+
+def _check_keys(data: dict[str, Any]) -> None:
+    for key in data:
+        near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.85)
+        if near and key not in KEYS:
+            raise ValueError(f"it has {key}; did you mean {near[0]}?")
 
 
 def _text(data: dict[str, Any], key: str) -> str | None:

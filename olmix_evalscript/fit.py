@@ -16,7 +16,7 @@ import yaml
 from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError, TrainerCommandError
 from olmix_evalscript.experiment import FINISHED
-from olmix_evalscript.names import ranges, shown, variants_named
+from olmix_evalscript.names import counted, ranges, shown, variants_named
 from olmix_evalscript.results import Results
 from olmix_evalscript.swarm import Swarm, Variant
 from olmix_evalscript.tasks import Metric, bpb_name
@@ -103,6 +103,7 @@ class Collected:
     complete: tuple[Variant, ...]  # those with every metric at that step
     lacking: tuple[tuple[Variant, str], ...]  # the others, and what each lacks
     bpb: Mapping[str, Mapping[str, float | None]]  # run name to task to its BPB at that step
+    doubts: tuple[str, ...] = ()  # what is odd about the results at that step
 
     def csv(self) -> str:
         """``metrics.csv``: a row for each complete variant."""
@@ -116,10 +117,18 @@ def check_metrics(metrics: Sequence[Metric]) -> None:
     """Refuse metrics that olmix could not tell apart.
 
     Raises:
-        FitError: If two share a column, or olmix would not take one's column for data.
+        FitError: If two share a column or are one task, or olmix would not take one's column for
+            data.
     """
     by_column: dict[str, Metric] = {}
+    by_task: dict[str, Metric] = {}
     for metric in metrics:
+        same = by_task.setdefault(metric.task, metric)
+        if same.column != metric.column:
+            raise FitError(
+                f"{same.column} and {metric.column} are the same task, {metric.task}, which would "
+                "count twice in the fit; leave out one of them"
+            )
         other = by_column.setdefault(metric.column, metric)
         if other is not metric:
             raise FitError(
@@ -151,8 +160,14 @@ def collect(
             left.
     """
     check_metrics(metrics)
+    doubts: list[str] = []
     if step is None:
         step = _common_step(swarm, results)
+        later = {other: count for other, count in _steps(swarm, results).items() if other > step}
+        doubts += [
+            f"{counted(count, 'variant')} also evaluated at the later step {other}"
+            for other, count in sorted(later.items())[-1:]
+        ]
     elif not any(step in steps for steps in results.bpb.values()):
         _refuse_step(step, swarm, results)
     bpb = {v.run_name: results.bpb.get(v.run_name, {}).get(step, {}) for v in swarm.variants}
@@ -167,7 +182,10 @@ def collect(
             lacking.append((variant, _lack(missing, left, step, results.steps(variant.run_name))))
         else:
             complete.append(variant)
-    return Collected(step, tuple(left), without, tuple(complete), tuple(lacking), bpb)
+    doubts += results.doubts.get(step, ())
+    return Collected(
+        step, tuple(left), without, tuple(complete), tuple(lacking), bpb, tuple(doubts)
+    )
 
 
 def _refuse_step(step: int, swarm: Swarm, results: Results) -> None:

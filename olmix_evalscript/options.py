@@ -96,11 +96,12 @@ class TaskOptions(Panel):
         ),
     ] = None
     task_set: Annotated[
-        str | None,
+        list[str] | None,
         _option(
             "--task-set",
             metavar="NAME",
-            help="Evaluate on this task set (see olmix-evalscript tasks). Default: olmo3-offline.",
+            help="Evaluate on this task set (repeatable; see olmix-evalscript tasks). Default: "
+            "olmo3-offline.",
             complete=_task_sets,
         ),
     ] = None
@@ -108,7 +109,8 @@ class TaskOptions(Panel):
     @property
     def words(self) -> tuple[str, ...]:
         """The same options, to be written in a command line."""
-        options = [("--config", self.config), ("--task-set", self.task_set)]
+        options = [("--config", self.config)]
+        options += [("--task-set", name) for name in self.task_set or ()]
         options += [("--task", task) for task in self.task or ()]
         return tuple(word for option, value in options if value for word in (option, value))
 
@@ -120,7 +122,7 @@ class ExpectedTaskOptions(TaskOptions):
     helps: ClassVar[Mapping[str, str]] = {
         "config": "Launch YAML (eval_tasks) or fit YAML (offline eval.tasks).",
         "task": "Expect results of this task (repeatable).",
-        "task_set": "Expect results of this task set (see olmix-evalscript tasks). "
+        "task_set": "Expect results of this task set (repeatable; see olmix-evalscript tasks). "
         "Default: olmo3-offline.",
     }
 
@@ -137,7 +139,8 @@ class EvaluationOptions(TaskOptions):
         _option(
             "--eval-cluster",
             metavar="NAME",
-            help="Cluster to evaluate on. Default: aus (jupiter, neptune, saturn and ceres).",
+            help="Cluster to evaluate on, such as ai2/jupiter. Default: aus (Jupiter, Neptune, "
+            "Saturn and Ceres).",
             complete=_clusters,
         ),
     ] = None
@@ -319,7 +322,7 @@ class FindingOptions(GroupOptions):
 # --- Output -------------------------------------------------------------------------------
 
 OutputDir = Annotated[
-    str,
+    str | None,
     _option(
         "--output-dir",
         metavar="DIR",
@@ -344,7 +347,7 @@ class ScriptOptions(Panel):
             help="Script to write; - is stdout. Default: olmix-GROUP_ID.sh in --output-dir.",
         ),
     ] = None
-    output_dir: OutputDir = DEFAULT_OUTPUT_DIR
+    output_dir: OutputDir = None
     check: Annotated[
         bool,
         _option(
@@ -411,7 +414,7 @@ class ListOptions(TableOptions):
         "output_dir": f"Look for each swarm's script in this folder. Default: {DEFAULT_OUTPUT_DIR}."
     }
 
-    output_dir: OutputDir = DEFAULT_OUTPUT_DIR
+    output_dir: OutputDir = None
 
 
 @dataclass(frozen=True)

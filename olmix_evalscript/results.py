@@ -6,14 +6,16 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from olmix_evalscript.errors import FitError
-from olmix_evalscript.names import shown
+from olmix_evalscript.names import counted, shown
 from olmix_evalscript.tasks import bpb_name
 
 #: How the keys of oe-eval's result files end; other files lie beside them.
@@ -46,6 +48,8 @@ class Results:
     #: Whether any model is a plain checkpoint of these runs, and one that is not.
     has_runs: bool = True
     stranger: str = ""
+    #: Step to what is odd about the results at it, a line each.
+    doubts: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     def steps(self, run_name: str) -> list[int]:
         """The steps at which a run has any BPB, in order."""
@@ -103,23 +107,26 @@ def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Resu
 
     Raises:
         FitError: If there is no file, one cannot be read, is cut off, or has a value that is not a
-            BPB, or if two results contradict each other.
+            BPB, or if two results contradict each other or cannot be compared.
     """
     models = _Models(run_names)
+    doubts: dict[int, list[str]] = defaultdict(list)
     try:
-        if path.is_dir():
+        if os.path.isdir(path):
             found = _newest(_records(_result_files(path)), models, frozenset(tasks))
             values: _Values = {
                 model: {task: result.value for task, result in by_task.items()}
                 for model, by_task in found.items()
             }
             bpb = _by_run(values, models, lambda model, task: found[model][task].place)
+            _compare(found, models, doubts)
         else:
             values = _of_table(_table(path), path, models, frozenset(tasks))
             bpb = _by_run(values, models, lambda model, task: str(path))
     except OSError as error:
         raise FitError(f"cannot read {error.filename or path}: {error.strerror}") from None
-    return Results(bpb, tuple(sorted(models.others)), models.has_runs, models.stranger)
+    _compare_forms(values, models, doubts)
+    return Results(bpb, tuple(sorted(models.others)), models.has_runs, models.stranger, doubts)
 
 
 def _by_run(
@@ -170,15 +177,21 @@ def _bpb(value: Any, model: str, task: str, place: _Place) -> float:
 
 
 def _result_files(folder: Path) -> Iterator[Path]:
+    """The files of results in a folder; links are followed, and each folder is read once."""
+
     def refuse(error: OSError) -> None:
         raise error
 
-    found = False
-    for root, folders, names in os.walk(folder, onerror=refuse):
+    found, seen = False, {os.path.realpath(folder)}
+    for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        for name in sorted(folders):
+            place = os.path.realpath(Path(root, name))
+            if place in seen:
+                folders.remove(name)
+            seen.add(place)
         folders.sort()
-        for name in sorted(names):
-            path = Path(root, name)
-            if name.endswith(SUFFIX) and path.is_file():
+        for path in (Path(root, name) for name in sorted(names) if name.endswith(SUFFIX)):
+            if stat.S_ISREG(path.stat().st_mode):
                 found = True
                 yield path
     if not found:
@@ -220,6 +233,9 @@ class _Result(NamedTuple):
     value: Any
     date: str  # current_date
     place: str
+    metric: str  # whose value it is
+    num_instances: Any
+    task_hash: Any  # of the task's settings
 
 
 def _newest(
@@ -238,10 +254,10 @@ def _newest(
             metrics, config = record["metrics"], record["model_config"]
             model, revision = config["model"], config.get("revision")
             date = record.get("current_date", "")
-            values = [metrics.get(key) for key in BPB_KEYS]
             name = bpb_name(task)
-            if name == task:
-                values.append(metrics.get("primary_score"))
+            keys = (*BPB_KEYS, "primary_score") if name == task else BPB_KEYS if name else ()
+            key = next((key for key in keys if metrics.get(key) is not None), "")
+            value = metrics.get(key)
             model = model if revision is None else f"{model}:{revision}"
             if models.checkpoint(model) is None or is_aggregate or task not in tasks:
                 continue
@@ -250,10 +266,62 @@ def _newest(
                 f"{place}: it is not a result as oe-eval writes it; expected task_name, "
                 "task_config, metrics and model_config"
             ) from None
-        value = next((v for v in values if v is not None), None) if name else None
+        result = _Result(
+            value, date, place, key, record.get("num_instances"), record.get("task_hash")
+        )
         of_model = newest.setdefault(model, {})
-        of_model[task] = _newer(of_model.get(task), _Result(value, date, place), model, task)
+        of_model[task] = _newer(of_model.get(task), result, model, task)
     return newest
+
+
+def _compare(
+    found: Mapping[str, Mapping[str, _Result]], models: _Models, doubts: dict[int, list[str]]
+) -> None:
+    """Compare how the results of a task at a step were made.
+
+    Raises:
+        FitError: If they are values of different metrics, or of different numbers of instances.
+    """
+    first: dict[tuple[int, str], tuple[str, _Result]] = {}
+    unlike: dict[int, dict[str, tuple[str, str]]] = defaultdict(dict)  # step, task, two models
+    for model, by_task in found.items():
+        _, step = models.checkpoint(model) or ("", 0)
+        for task, result in by_task.items():
+            if result.value is None:
+                continue
+            other_model, other = first.setdefault((step, task), (model, result))
+            for what in ("metric", "num_instances"):
+                values = getattr(other, what), getattr(result, what)
+                if None not in values and values[0] != values[1]:
+                    raise FitError(
+                        f"the results of {shown(task)} at step {step} cannot be compared: {what} "
+                        f"is {shown(str(values[0]))} in {other.place} and {shown(str(values[1]))} "
+                        f"in {result.place}. Evaluate one of them again."
+                    )
+            if other.task_hash and result.task_hash and other.task_hash != result.task_hash:
+                unlike[step].setdefault(task, (other_model, model))
+    for step, tasks in unlike.items():
+        task, (one, another) = next(iter(tasks.items()))
+        doubts[step].append(
+            f"{counted(len(tasks), 'task')} evaluated with other settings (task_hash) for some "
+            f"variants, such as {shown(task)} of {one} and of {another}"
+        )
+
+
+def _compare_forms(found: Iterable[str], models: _Models, doubts: dict[int, list[str]]) -> None:
+    """Compare whether checkpoints were evaluated converted, as -hf, or as they were saved."""
+    forms: dict[int, dict[str, set[bool]]] = defaultdict(lambda: defaultdict(set))
+    for model in found:
+        run, step = models.checkpoint(model) or ("", 0)
+        forms[step][run].add(model.endswith("-hf"))
+    for step, of_run in forms.items():
+        converted = [run for run, kinds in of_run.items() if kinds == {True}]
+        raw = [run for run, kinds in of_run.items() if kinds == {False}]
+        if converted and raw:
+            doubts[step].append(
+                f"{counted(len(converted), 'run')} evaluated converted (-hf), such as "
+                f"{converted[0]}, and {len(raw)} as saved, such as {raw[0]}"
+            )
 
 
 def _newer(old: _Result | None, new: _Result, model: str, task: str) -> _Result:

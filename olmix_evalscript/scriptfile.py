@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -52,7 +53,13 @@ def write_script(path: Path, script: str, *, force: bool = False) -> None:
         InvalidInputError: If it cannot be written there, or if, without force, the file there is
             one that somebody edited, or a script for another evaluation.
     """
-    reason = "" if force or not path.is_file() else _why_kept(_read(path), script)
+    old = None if force or not os.path.isfile(path) else _read(path)
+    if old is not None and "olmix-evalscript" not in old:
+        raise InvalidInputError(
+            f"{path} is not a script of olmix-evalscript. Nothing was written. Choose another file "
+            "with --output, or replace it with --force."
+        )
+    reason = _why_kept(old, script) if old is not None else ""
     if reason:
         raise InvalidInputError(
             f"{path} {reason}. Nothing was written. See the difference with --check; then replace "
@@ -70,17 +77,21 @@ def difference(path: Path, script: str) -> list[str] | None:
     Raises:
         InvalidInputError: If the file cannot be read.
     """
-    if not path.exists():
+    text = _read(path)
+    if text is None:
         return None
-    old, new = (without_date(text).split("\n") for text in (_read(path), script))
+    old, new = (without_date(each).split("\n") for each in (text, script))
     lines = difflib.unified_diff(old, new, str(path), "as of now", lineterm="")
     return [line.replace("\r", "\\r") for line in lines]
 
 
-def _read(path: Path) -> str:
-    """A file's text, with its own line ends; bytes that are not UTF-8 are escaped."""
+def _read(path: Path) -> str | None:
+    """A file's text, with its own line ends; bytes that are not UTF-8 are escaped. None if there is
+    no file."""
     try:
         return path.read_bytes().decode(errors="backslashreplace")
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
 

@@ -102,6 +102,7 @@ def result_line(
     date: str = "2026-03-05 00:00:00 UTC",
     metrics: dict[str, object] | None = None,
     num_tasks: int | None = None,
+    **more: object,
 ) -> str:
     """A line of a metrics-all.jsonl file, as oe-eval writes it."""
     metadata = {"alias": task} | ({} if num_tasks is None else {"num_tasks": num_tasks})
@@ -111,5 +112,6 @@ def result_line(
         "model_config": {"model": model or f"{run_name}_step{step}"},
         "current_date": date,
         "metrics": metrics or {"primary_score": 0.5, "bits_per_byte_corr": bpb},
+        **more,
     }
     return json.dumps(record) + "\n"

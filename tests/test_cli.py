@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from olmix_evalscript import __version__
+from olmix_evalscript.tasks import OFFLINE_BPB_TASKS, OLMO3_OFFLINE_TASKS
 from tests.conftest import FIXTURES, Run
 from tests.desk import LONG, until
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, spec, variants
 
 Serve = Callable[[FakeBeaker], FakeBeaker]
 DEMO = str(FIXTURES / "58362402.yaml")
+LONG_NAME = "x" * 300  # for any file system
 COMMANDS = ("generate", "collect", "show", "list", "snapshot", "tasks")
 SCRIPT = Path("output/eval_scripts/olmix-58362402.sh")
 
@@ -109,11 +111,48 @@ def test_a_group_id_named_twice_is_one(run: Run) -> None:
         ["generate", "58362402", "--timeout", "0"],
         ["generate", "58362402", "--timeout", "soon"],
         ["generate", "58362402", "--timeout", "nan"],
+        ["generate", "58362402", "-o", "x.sh", "--output-dir", "here"],
+        ["generate", "58362402", "--snapshot", DEMO, "--task-set", ""],
+        ["generate", "58362402", "--snapshot", DEMO, "--dashboard="],
+        ["collect", "58362402", "--snapshot", DEMO, "--results", ""],
         ["show", "58362402", "--", "--priority", "high"],
     ],
 )
 def test_wrong_usage_exits_2(run: Run, arguments: list[str]) -> None:
     assert run(*arguments).returncode == 2
+
+
+def test_wrong_usage_is_said_in_a_line_that_names_the_help(run: Run) -> None:
+    result = run("show", "58362402", "--nonsense")
+
+    assert result.stderr == (
+        "error: No such option: --nonsense. Try `olmix-evalscript show --help`.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "58362402", "--snapshot", DEMO, "-o", LONG_NAME],
+        ["generate", "58362402", "--snapshot", DEMO, "--check", "-o", LONG_NAME],
+        ["collect", "58362402", "--snapshot", DEMO, "-o", LONG_NAME],
+        ["collect", "58362402", "--snapshot", DEMO, "--results", f"{LONG_NAME}.results"],
+    ],
+)
+def test_a_path_that_cannot_be_is_an_error(run: Run, arguments: list[str]) -> None:
+    result = run(*arguments)
+
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: cannot ")
+
+
+def test_several_task_sets_add_up(run: Run) -> None:
+    result = run(
+        *("generate", "58362402", "--snapshot", DEMO, "-o", "-"),
+        *("--task-set", "olmo3-offline", "--task-set", "offline-bpb"),
+    )  # fmt: skip
+
+    assert {*OLMO3_OFFLINE_TASKS, *OFFLINE_BPB_TASKS} <= set(result.stdout.replace("'", "").split())
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,26 @@ def test_a_launch_yaml_has_tasks_cluster_and_backend(tmp_path: Path) -> None:
     assert config(tmp_path, text) == EvalConfig(("lambada", "piqa"), "h100", "vllm")
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("base: &b {eval_tasks: [piqa]}\n<<: *b\neval_cluster: aus\n", "merge key"),
+        ("eval: {tasks: {<<: {a: [piqa]}, b: [lambada]}}\n", "merge key"),
+        ("eval_cluster: aus\neval_task: [piqa]\n", "it has eval_task; did you mean eval_tasks"),
+        ("eval_tasks: [piqa]\neval_model_backends: hf\n", "did you mean eval_model_backend"),
+    ],
+)
+def test_a_setting_that_would_be_lost_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(InvalidInputError, match=problem):
+        config(tmp_path, text)
+
+
+def test_other_settings_of_a_launch_are_no_concern(tmp_path: Path) -> None:
+    text = "eval_interval: 500\neval_metrics: [loss]\neval_tasks: [lambada]\n"
+
+    assert config(tmp_path, text).tasks == ("lambada",)
+
+
 @pytest.mark.parametrize("kind", ["type: offline, ", ""])
 def test_a_fit_yaml_has_its_offline_tasks_family_by_family(tmp_path: Path, kind: str) -> None:
     text = f"eval: {{{kind}tasks: {{math: [b, a], code: ['c:3shot::none']}}}}\n"
@@ -132,6 +152,7 @@ priors:
         ("priors: {relative_sizes: {a: -1}, token_counts: {}}", "a has '-1'"),
         ("priors: {relative_sizes: {a: 1}, token_counts: {a: 1.5}}", "a has '1.5'"),
         ("priors: {relative_sizes: {a: 1}, token_counts: {a: -1}}", "a has '-1'"),
+        ("priors: {relative_sizes: {a: 1}, token_counts: {a: 0100}}", "a has 0100.*octal"),
     ],
 )
 def test_priors_of_no_use_are_refused(tmp_path: Path, text: str, problem: str) -> None:

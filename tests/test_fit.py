@@ -291,6 +291,25 @@ def test_a_fit_s_own_metrics_are_not_left_out() -> None:
         collect(swarm(HALVES), results({100: {"lambada": 0.8}}), metrics, exact=True)
 
 
+def test_one_task_in_two_columns_is_refused() -> None:
+    twice = [Metric("lambada", "lambada", "a"), Metric("lambada", "lambada:full", "a")]
+
+    with pytest.raises(FitError, match="lambada and lambada:full are the same task, lambada"):
+        collect(swarm(HALVES), results({100: everything()}), twice)
+
+
+def test_a_later_step_with_results_is_doubtful() -> None:
+    found = collected({100: everything(), 200: everything()}, *[{100: everything()}] * 2)
+
+    assert (found.step, found.doubts) == (100, ("1 variant also evaluated at the later step 200",))
+
+
+def test_a_step_that_was_asked_for_is_not_doubtful() -> None:
+    found = collected({100: everything(), 200: everything()}, {100: everything()}, step=100)
+
+    assert found.doubts == ()
+
+
 def test_two_tasks_that_share_a_column_are_refused() -> None:
     metrics = [metric("minerva_math_algebra::olmes"), metric("minerva_math_algebra:bpb::olmes")]
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,96 @@ def table(tmp_path: Path, columns: Mapping[str, Mapping[str, object]]) -> Path:
     return path
 
 
+# --- how they were made -------------------------------------------------------------------
+
+OTHER = "mix-58362402-0001"
+
+
+def doubts(path: Path, step: int = 100) -> list[str]:
+    return list(load(path, [RUN, OTHER], [TASK]).doubts.get(step, ()))
+
+
+@pytest.mark.parametrize(
+    ("one", "another", "problem"),
+    [
+        (
+            {"metrics": {"bits_per_byte": 0.8}},
+            {"metrics": {"bits_per_byte_corr": 0.8}},
+            "metric is bits_per_byte in .*:1 and bits_per_byte_corr in .*:2",
+        ),
+        ({"num_instances": 10}, {"num_instances": 1000}, "num_instances is 10 in .* and 1000"),
+    ],
+)
+def test_results_of_another_kind_are_refused(
+    folder: Path, one: dict[str, Any], another: dict[str, Any], problem: str
+) -> None:
+    write(folder, result_line(RUN, TASK, **one), result_line(OTHER, TASK, **another))
+
+    with pytest.raises(FitError, match=f"{TASK} at step 100 cannot be compared: {problem}"):
+        load(folder, [RUN, OTHER], [TASK])
+
+
+def test_results_of_another_kind_at_another_step_do_not_matter(folder: Path) -> None:
+    write(
+        folder,
+        result_line(RUN, TASK, num_instances=10),
+        result_line(OTHER, TASK, step=200, num_instances=1000),
+    )
+
+    assert doubts(folder) == []
+
+
+def test_other_settings_of_a_task_are_doubtful(folder: Path) -> None:
+    write(
+        folder,
+        result_line(RUN, TASK, task_hash="a"),
+        result_line(OTHER, TASK, task_hash="b"),
+    )
+
+    assert doubts(folder) == [
+        "1 task evaluated with other settings (task_hash) for some variants, such as "
+        f"{TASK} of {RUN}_step100 and of {OTHER}_step100"
+    ]
+
+
+def test_converted_and_saved_checkpoints_beside_each_other_are_doubtful(folder: Path) -> None:
+    write(folder, result_line(RUN, TASK), result_line(OTHER, TASK, model=f"{OTHER}_step100-hf"))
+
+    assert doubts(folder) == [
+        f"1 run evaluated converted (-hf), such as {OTHER}, and 1 as saved, such as {RUN}"
+    ]
+
+
+def test_a_checkpoint_evaluated_in_both_forms_is_not_doubtful(folder: Path) -> None:
+    write(
+        folder,
+        result_line(RUN, TASK),
+        result_line(RUN, TASK, model=f"{RUN}_step100-hf"),
+        result_line(OTHER, TASK),
+    )
+
+    assert doubts(folder) == []
+
+
 # --- raw results --------------------------------------------------------------------------
+
+
+def test_a_linked_folder_is_read_once(folder: Path) -> None:
+    elsewhere = folder.with_name("elsewhere")
+    write(elsewhere, result_line(RUN, TASK))
+    for name in ("a", "b"):
+        (folder / name).symlink_to(elsewhere)
+    (elsewhere / "up").symlink_to(folder)
+
+    assert bpb(folder) == 0.8
+
+
+def test_a_link_to_a_file_that_is_gone_is_named(folder: Path) -> None:
+    write(folder, result_line(RUN, TASK))
+    (folder / "gone-metrics-all.jsonl").symlink_to("nowhere")
+
+    with pytest.raises(FitError, match=f"cannot read {folder}/gone-metrics-all.jsonl: No such"):
+        load(folder, [RUN], [TASK])
 
 
 def test_files_of_results_are_found_at_any_depth(folder: Path) -> None:

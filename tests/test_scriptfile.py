@@ -113,14 +113,31 @@ def test_a_script_of_another_group_is_kept(path: Path) -> None:
         write_script(path, render(swarm, EVALUATION, TODAY))
 
 
-@pytest.mark.parametrize("text", ["", "#!/bin/bash\n# Made by olmix-evalscript 0.1.0\n", "notes\n"])
-def test_a_file_without_a_checksum_is_kept(path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("#!/bin/bash\n# Made by olmix-evalscript 0.1.0\n", r"has no checksum.*0\.1.*--force"),
+        ("", "is not a script of olmix-evalscript"),
+        ("notes\n", "is not a script of olmix-evalscript"),
+    ],
+)
+def test_a_file_without_a_checksum_is_kept(path: Path, text: str, problem: str) -> None:
     path.write_text(text)
 
-    with pytest.raises(InvalidInputError, match=r"has no checksum.*version 0\.1.*--force"):
+    with pytest.raises(InvalidInputError, match=problem):
         write_script(path, script())
 
     assert path.read_text() == text
+
+
+def test_a_path_that_cannot_be_looked_up_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="cannot write"):
+        write_script(tmp_path / ("x" * 300), script())
+
+
+def test_a_path_that_cannot_be_looked_up_cannot_be_compared(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="cannot read"):
+        difference(tmp_path / ("x" * 300), script())
 
 
 def test_force_replaces_whatever_is_there(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,6 +79,7 @@ def collect(
         then = f"metrics.csv needs --results; to load the results: {run_script} --results"
     else:
         collected = _collected(swarm, Path(fit.results), metrics, fit.step, exact, console)
+        warn(collected.doubts, console, safety)
         _report_left_out(collected, safety, console)
         _report(collected, group_id, run_script, safety.allow_partial, console)
         domains = mixed.domains_of(collected.complete)
@@ -99,7 +101,9 @@ def collect(
             then = _line(
                 "olmix", "fit", "--config", folder / "fit.yaml", "--output-dir", folder / "fit"
             )
-    old = [str(folder / name) for name in FILES if name not in texts and (folder / name).exists()]
+    old = [
+        str(folder / name) for name in FILES if name not in texts and os.path.exists(folder / name)
+    ]
     if old:
         raise FitError(
             f"nothing was written: {' and '.join(old)} from an earlier run would not match the new "
@@ -117,7 +121,7 @@ def _run_script(group_id: str, results: str | None) -> str:
     if results and Path(results).suffix == ".results":
         scripts.insert(0, Path(results).with_suffix(""))
     for script in scripts:
-        if script.is_file():
+        if os.path.isfile(script):
             return _line("bash", script)
     return f"run your script for {group_id} with"
 

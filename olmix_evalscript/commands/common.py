@@ -113,7 +113,7 @@ def choose_tasks(options: TaskOptions, config: EvalConfig) -> tuple[str, ...]:
         UsageError: If there is no such task set, or a name cannot be a task's.
     """
     chosen = (
-        *(known.task_set(options.task_set) if options.task_set else ()),
+        *(task for name in options.task_set or () for task in known.task_set(name)),
         *(options.task or ()),
     )
     if not chosen:

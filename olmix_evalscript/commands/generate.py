@@ -14,6 +14,7 @@ from olmix_evalscript.app import EXIT_DIFFERS, EXIT_FAILED, command
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import EvalScriptError, UsageError
 from olmix_evalscript.options import (
+    DEFAULT_OUTPUT_DIR,
     EvaluationOptions,
     FindingOptions,
     GeneralOptions,
@@ -60,11 +61,14 @@ def generate(
     if len(groups) > 1 and (output.output or finding.snapshot):
         option = "--output" if output.output else "--snapshot"
         raise UsageError(f"{option} cannot be combined with several group IDs")
+    if output.output and output.output_dir:
+        raise UsageError("--output cannot be combined with --output-dir")
     if output.check and output.output == "-":
         raise UsageError("--check cannot be combined with --output -")
     settings = _settings(evaluation, context.obj.extra_arguments, console)
     warn(doubts_about_evaluation(settings), console, safety)
 
+    folder = Path(output.output_dir or DEFAULT_OUTPUT_DIR)
     written: list[Path] = []
 
     def make(group_id: str) -> int:
@@ -74,7 +78,7 @@ def generate(
         if output.output == "-":
             console.data(text)
             return 0
-        path = Path(output.output or script_path(Path(output.output_dir), group_id))
+        path = Path(output.output or script_path(folder, group_id))
         if output.check:
             return _compare(path, text, console)
         write_script(path, text, force=output.force)

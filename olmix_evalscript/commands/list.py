@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import typer
 
 from olmix_evalscript.app import command
-from olmix_evalscript.options import GeneralOptions, ListOptions, SearchOptions
+from olmix_evalscript.options import (
+    DEFAULT_OUTPUT_DIR,
+    GeneralOptions,
+    ListOptions,
+    SearchOptions,
+)
 
 
 @command(
@@ -40,7 +46,7 @@ def list_swarms(
     report_workspaces(finding, console)
     with console.report() as report:
         swarms = all_swarms(beaker.scan(replace(finding.search(), mine=mine), report))
-    folder = Path(output.output_dir)
+    folder = Path(output.output_dir or DEFAULT_OUTPUT_DIR)
     data = [
         summary_data(swarm, _if_exists(script_path(folder, swarm.group_id))) for swarm in swarms
     ]
@@ -59,7 +65,4 @@ def list_swarms(
 
 
 def _if_exists(path: Path) -> str | None:
-    try:
-        return str(path) if path.exists() else None
-    except (OSError, ValueError):
-        return None
+    return str(path) if os.path.exists(path) else None
