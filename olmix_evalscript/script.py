@@ -29,14 +29,12 @@ class EvaluationTool:
 
     name: str
     model_backends: tuple[str, ...]
-    not_on_vllm: tuple[str, ...]  # tasks that are submitted in a second call, on hf
     shows: tuple[str, ...]  # arguments with which it shows something, and submits nothing
 
 
 COOKBOOK = EvaluationTool(
     name="olmo-cookbook-eval",
     model_backends=("olmo_core", "hf", "vllm"),
-    not_on_vllm=("ultrachat_masked_ppl", "wildchat_masked_ppl"),
     shows=("--help", "--version"),
 )
 
@@ -179,21 +177,16 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
 
 
 def _settings(swarm: Swarm, evaluation: Evaluation, roots: dict[str, str]) -> list[str]:
-    on_hf = COOKBOOK.not_on_vllm if evaluation.model_backend == "vllm" else ()
-    hf_tasks = [task for task in evaluation.tasks if task in on_hf]
-    lines = [
+    return [
         f"GROUP_ID={_quote(swarm.group_id)}",
         f"DASHBOARD={_quote(evaluation.dashboard)}",
         f"CLUSTER={_quote(evaluation.cluster)}",
         f"MODEL_BACKEND={_quote(evaluation.model_backend)}",
         *(f"{variable}={_quote(root)}" for root, variable in roots.items()),
-        *_array("TASKS", [task for task in evaluation.tasks if task not in on_hf]),
+        *_array("TASKS", evaluation.tasks),
+        *_array("EXTRA_ARGS", evaluation.extra_arguments),
+        *_array("COLLECT_OPTIONS", evaluation.collect_options),
     ]
-    if hf_tasks:
-        lines.append(_comment("vllm cannot run these; they go in a second call, on hf."))
-    lines += _array("HF_TASKS", hf_tasks)
-    lines += _array("EXTRA_ARGS", evaluation.extra_arguments)
-    return [*lines, *_array("COLLECT_OPTIONS", evaluation.collect_options)]
 
 
 def _variants(swarm: Swarm, roots: dict[str, str]) -> list[str]:

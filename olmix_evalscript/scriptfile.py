@@ -21,7 +21,6 @@ _CHECKSUM = re.compile(r"^# Checksum ([0-9a-f]{16}): .*\n", flags=re.M)
 _SETTINGS = {
     "GROUP_ID": "group",
     "TASKS": "tasks",
-    "HF_TASKS": "tasks",
     "DASHBOARD": "dashboard",
     "CLUSTER": "cluster",
     "MODEL_BACKEND": "model backend",

@@ -77,24 +77,6 @@ def test_nothing_but_lost_variants_is_an_error() -> None:
         render(swarm(lost), EVALUATION, TODAY)
 
 
-def test_vllm_leaves_masked_perplexity_to_hf() -> None:
-    tasks = ("lambada", "ultrachat_masked_ppl", "wildchat_masked_ppl")
-    script = render(
-        swarm(variant(0)), replace(EVALUATION, tasks=tasks, model_backend="vllm"), TODAY
-    )
-
-    assert bash(script, 'echo "${TASKS[*]} / ${HF_TASKS[*]}"') == (
-        "lambada / ultrachat_masked_ppl wildchat_masked_ppl\n"
-    )
-
-
-def test_other_backends_run_them_with_the_rest() -> None:
-    tasks = ("lambada", "ultrachat_masked_ppl")
-    script = render(swarm(variant(0)), replace(EVALUATION, tasks=tasks), TODAY)
-
-    assert bash(script, 'echo "${TASKS[*]}"') == "lambada ultrachat_masked_ppl\n"
-
-
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

@@ -1303,6 +1303,37 @@ FORBIDDEN = {
 }
 
 
+@pytest.mark.parametrize(
+    "options", [{"BASHOPTS": "failglob:nocasematch"}, {"SHELLOPTS": "keyword:posix:noglob"}]
+)
+def test_settings_that_bash_inherits_do_not_matter(desk: Desk, options: dict[str, str]) -> None:
+    desk.write(names(1))
+    desk.save(names(1)[0], "step5")
+
+    assert desk.run(**options).returncode == 0
+
+
+def test_a_message_of_a_storage_tool_is_nothing_that_a_terminal_obeys(desk: Desk) -> None:
+    desk.write(names(1), clusters=[S3])
+    desk.tool("aws", r"printf '\033[2Jfatal: no \007credentials\n' >&2; exit 1")
+
+    done = desk.run("--list")
+
+    assert "A lookup failed:  [2Jfatal: no  credentials\n" in done.stderr
+
+
+def test_a_list_that_nobody_gets_is_an_error(desk: Desk) -> None:
+    desk.write(names(1))
+    desk.save(names(1)[0], "step5")
+
+    done = subprocess.run(
+        [BASH, "-c", f"'{BASH}' '{desk.path}' --list >/dev/full"],
+        env=desk.environment, capture_output=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+
+
 def test_another_shell_says_that_it_takes_bash(desk: Desk) -> None:
     desk.write(names(1))
 

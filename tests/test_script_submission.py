@@ -207,6 +207,24 @@ def test_a_second_call_is_made_for_vllm_alone(desk: Desk) -> None:
     assert [call["tasks"] for call in desk.calls()] == [[*TASKS, *MASKED]]
 
 
+def test_a_second_call_is_made_for_vllm_whenever_it_was_chosen(desk: Desk) -> None:
+    save(desk, "mix-a")
+    desk.write(["mix-a"], tasks=(*TASKS, *MASKED))
+
+    desk.run("--", "-v", "vllm")
+
+    assert [(call["model_backend"], call["tasks"]) for call in desk.calls()] == [
+        ("vllm", list(TASKS)),
+        ("hf", list(MASKED)),
+    ]
+
+
+def test_a_cluster_has_a_name(one: Desk) -> None:
+    done = one.run("--", "-c", "")
+
+    assert (done.returncode, done.stderr) == (2, "the cluster is empty; try --help\n")
+
+
 def test_further_tasks_go_into_one_call(desk: Desk) -> None:
     save(desk, "mix-a")
     desk.write(["mix-a"], backend="vllm", tasks=(*TASKS, *MASKED))

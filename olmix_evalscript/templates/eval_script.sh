@@ -4,7 +4,8 @@
 #@end header
 
 [ -n "${BASH_VERSION:-}" ] || { echo "Run this with bash: bash $0" >&2 && exit 2; }
-set +efC +o posix -uo pipefail # whatever bash was started with
+set +efkC +o posix -uo pipefail # whatever bash was started with
+shopt -u failglob nullglob nocasematch
 
 #@begin settings
 GROUP_ID='58362402'
@@ -15,7 +16,6 @@ ROOT='s3://ai2-llm/checkpoints/kylel'
 TASKS=(
   'arc_easy:rc::olmes:full'
 )
-HF_TASKS=()
 EXTRA_ARGS=()
 COLLECT_OPTIONS=()
 #@end settings
@@ -164,6 +164,7 @@ parse_only() {
 # --- olmo-cookbook-eval -----------------------------------------------------------------
 # All that is particular to it. The options are those of its cookbook/cli/eval.py at c226eb6.
 
+HF_TASKS=() # those that vllm cannot run: they go in a second call, on hf
 RESULTS_ROOT=s3://ai2-llm/evaluation
 OWN_RESULTS="$RESULTS_ROOT $DASHBOARD"
 PASSED=()            # further arguments, each option apart from its value
@@ -240,13 +241,22 @@ heed_extra_args() {
     esac
   done
   case "$DASHBOARD" in '' | *[[:cntrl:]]*) refuse "'$DASHBOARD' is not a dashboard" ;; esac
+  [ -n "$CLUSTER" ] || refuse "the cluster is empty"
   [ -z "$NAMED_ENVIRONMENT" ] || [ "$AT_ONCE" -eq 1 ] ||
     refuse "--env-name cannot be combined with --jobs, which gives each submission its own"
   [ "$MODEL_BACKEND" = olmo_core ] || KIND=hf SUFFIX=-hf
-  if [ "$MODEL_BACKEND" != vllm ]; then # no other backend needs a second call
-    TASKS+=(${HF_TASKS[@]+"${HF_TASKS[@]}"})
-    HF_TASKS=()
-  fi
+  [ "$MODEL_BACKEND" != vllm ] || set_hf_tasks_apart
+}
+
+set_hf_tasks_apart() {
+  local task given=("${TASKS[@]}")
+  TASKS=()
+  for task in "${given[@]}"; do
+    case "$task" in
+      ultrachat_masked_ppl | wildchat_masked_ppl) HF_TASKS+=("$task") ;;
+      *) TASKS+=("$task") ;;
+    esac
+  done
 }
 
 heed_backend() {
@@ -656,14 +666,17 @@ show_table() {
 }
 
 show_findings() {
-  local i found=0 all=them where=''
-  [ -z "$ONLY" ] || [ -n "$STEP$ANY_STEP" ] || all="the swarm"
+  local i found=0 which="most of them " where=''
+  if [ -n "$ONLY" ] && [ -z "$STEP$ANY_STEP" ]; then
+    which="most of the swarm "
+  elif [ ${#NUMBERS[@]} -eq 1 ]; then
+    which=''
+  fi
   for i in "${!STATES[@]}"; do
     [ "${KINDS[i]}" != "$KIND" ] || found=$((found + 1))
     ! is_ready "$i" || READY=$((READY + 1))
   done
-  [ -z "$MOST" ] || [ "$found" -eq 0 ] || where=", most of $all at step $MOST"
-  [ "${#NUMBERS[@]} $all" != "1 them" ] || where="${where/most of them /}"
+  [ -z "$MOST" ] || [ "$found" -eq 0 ] || where=", ${which}at step $MOST"
   [ -z "$STEP" ] || where=" of step $STEP"
   say "$(have "$found") a checkpoint$where" >&2
   show_errors
@@ -689,7 +702,7 @@ show_errors() {
       print $1
     }' |
     while IFS= read -r file; do
-      warn "A lookup failed: $(head -n 9 "$file")"
+      warn "A lookup failed: $(head -n 9 "$file" | printable)"
     done
 }
 
@@ -1073,6 +1086,9 @@ lasting() { # seconds; LASTING is how people say it
   fi
 }
 
+# Text without what a terminal would obey.
+printable() { LC_ALL=C awk '{ gsub(/[\001-\037\177]+/, " "); print }'; }
+
 # The last lines of a log, of its last call alone, and fit for a terminal.
 last_lines() {
   LC_ALL=C awk '
@@ -1320,7 +1336,7 @@ main() {
   find_steps
   choose
   if [ -n "$LIST" ]; then
-    show_table
+    show_table || exit 1
     show_findings
     [ "$READY" -eq ${#NUMBERS[@]} ]
     return
