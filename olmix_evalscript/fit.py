@@ -19,7 +19,7 @@ from olmix_evalscript.experiment import FINISHED
 from olmix_evalscript.names import counted, ranges, shown, variants_named
 from olmix_evalscript.results import Results
 from olmix_evalscript.swarm import Swarm, Variant
-from olmix_evalscript.tasks import Metric, bpb_name
+from olmix_evalscript.tasks import DEFAULT_TASK_SET, Metric, bpb_name, fit_column, task_sets
 
 #: Columns that ``load_from_csv`` (olmix/fit/loaders.py) does not take for data.
 NOT_DATA = ("run", "run_id", "name", "index")
@@ -156,8 +156,8 @@ def collect(
         exact: Refuse to leave out a metric.
 
     Raises:
-        FitError: If no step is that of most variants, the step has no results, or no metric is
-            left.
+        FitError: If no step is that of most variants, the step has no results, no metric is left,
+            or olmix could not read those that are.
     """
     check_metrics(metrics)
     doubts: list[str] = []
@@ -175,6 +175,7 @@ def collect(
     without = tuple(metric.task for metric in metrics if metric not in left)
     if not left or (exact and without):
         raise FitError(f"the results have no bits per byte of {', '.join(without)}")
+    _check_mmlu([metric.column for metric in left])
     complete, lacking = [], []
     for variant in swarm.variants:
         missing = [m for m in left if bpb[variant.run_name].get(m.task) is None]
@@ -186,6 +187,19 @@ def collect(
     return Collected(
         step, tuple(left), without, tuple(complete), tuple(lacking), bpb, tuple(doubts)
     )
+
+
+def _check_mmlu(columns: Sequence[str]) -> None:
+    """Refuse some of MMLU without the rest: ``aggregate_mmlu`` (olmix/fit/utils.py) averages it by
+    subject, unless there are averages already."""
+    found = [column for column in columns if "mmlu" in column]
+    subjects = {fit_column(task) for task in task_sets()[DEFAULT_TASK_SET]["mmlu"]}
+    missing = subjects - set(found)
+    if found and missing and not any("mmlu_stem" in column for column in found):
+        raise FitError(
+            f"olmix needs all {len(subjects)} subjects of MMLU or none; {listed(missing)} missing. "
+            "Evaluate them too, or leave out MMLU."
+        )
 
 
 def _refuse_step(step: int, swarm: Swarm, results: Results) -> None:

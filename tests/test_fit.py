@@ -25,7 +25,7 @@ from olmix_evalscript.fit import (
 )
 from olmix_evalscript.results import Results
 from olmix_evalscript.swarm import Swarm, build_swarm
-from olmix_evalscript.tasks import Metric, metric
+from olmix_evalscript.tasks import Metric, metric, task_sets
 from tests.factories import GROUP, experiment
 
 HALVES = {"wiki": 0.5, "web": 0.5}
@@ -289,6 +289,22 @@ def test_a_fit_s_own_metrics_are_not_left_out() -> None:
 
     with pytest.raises(FitError, match="no bits per byte of ultrachat_masked_ppl"):
         collect(swarm(HALVES), results({100: {"lambada": 0.8}}), metrics, exact=True)
+
+
+def test_some_of_mmlu_is_refused() -> None:
+    some = [metric("mmlu_anatomy:rc::olmes"), metric("lambada")]
+
+    with pytest.raises(FitError, match=r"needs all 57 subjects of MMLU or none; mmlu_abstract_alg"):
+        collect(swarm(HALVES), results({100: {m.task: 0.8 for m in some}}), some)
+
+
+def test_all_of_mmlu_and_its_averages_are_taken() -> None:
+    whole = [metric(task) for task in task_sets()["olmo3-offline"]["mmlu"]]
+    averages = [metric("mmlu_stem:rc::olmes")]
+
+    for metrics in (whole, averages):
+        found = collect(swarm(HALVES), results({100: {m.task: 0.8 for m in metrics}}), metrics)
+        assert found.metrics == tuple(metrics)
 
 
 def test_one_task_in_two_columns_is_refused() -> None:

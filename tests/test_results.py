@@ -432,6 +432,25 @@ def test_a_bpb_task_whose_column_may_hold_another_task_s_bpb_is_refused(tmp_path
         load(path, [RUN], [BPB_TASK])
 
 
+def test_a_column_that_may_be_a_known_task_of_that_name_is_refused(tmp_path: Path) -> None:
+    model, task = f"{RUN}_step100", "minerva_math_algebra::olmes"
+    columns = {
+        task: {model: 0.1},
+        "minerva_math_algebra:bpb::olmes": {model: 0.7},
+        BPB_TASK: {model: 0.9},
+    }
+
+    with pytest.raises(FitError, match=f"tasks such as {BPB_TASK} were evaluated, too"):
+        load(table(tmp_path, columns), [RUN], [task])
+
+
+def test_a_column_is_the_bpb_where_no_task_of_such_a_name_was_evaluated(tmp_path: Path) -> None:
+    model, task = f"{RUN}_step100", "minerva_math_algebra::olmes"
+    columns = {task: {model: 0.1}, "minerva_math_algebra:bpb::olmes": {model: 0.7}}
+
+    assert bpb(table(tmp_path, columns), task) == 0.7
+
+
 def test_a_value_in_the_json_that_is_not_bpb_is_refused_with_its_place(tmp_path: Path) -> None:
     path = table(tmp_path, {BPB_TASK: {f"{RUN}_step100": float("nan")}})
 
