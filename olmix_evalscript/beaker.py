@@ -53,7 +53,7 @@ _BAD_CERTIFICATE = re.compile(
     "(CERTIFICATE_VERIFY_FAILED: [^:]*|Hostname Verification Check failed)"
 )
 _TOKEN_REFUSED = (
-    "Beaker refused the token. Take a new one from https://beaker.org/user and set BEAKER_TOKEN, "
+    "Beaker refused the token. Get a new one at https://beaker.org/user and set BEAKER_TOKEN, "
     "or put it into ~/.beaker/config.yml as user_token."
 )
 
@@ -278,7 +278,7 @@ def _connect(search: Search, report: Report) -> Iterator[_Client]:
         yaml.YAMLError,
     ) as error:
         raise BeakerError(
-            f"there is no usable Beaker token{_where(error)}. Take one from "
+            f"there is no usable Beaker token{_where(error)}. Get one at "
             "https://beaker.org/user and set BEAKER_TOKEN, or put it into ~/.beaker/config.yml as "
             "user_token."
         ) from None

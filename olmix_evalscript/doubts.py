@@ -79,7 +79,7 @@ def doubts_about(found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]
     for status in ("failed", "canceled"):
         numbers = [v.number for v in kept if v.status == status]
         if numbers:
-            doubts.append(f"{status}: {variants_named(numbers)}")
+            doubts.append(f"{variants_named(numbers)}: {status}")
     by_note: dict[str, list[int]] = defaultdict(list)
     for variant in kept:
         for note in variant.notes:

@@ -183,14 +183,15 @@ class SearchOptions(Panel):
         ),
     ] = None
     author: Annotated[
-        str | None, _option("--author", metavar="USER", help="Only what this user launched.")
+        str | None,
+        _option("--author", metavar="USER", help="Only experiments launched by this user."),
     ] = None
     since: Annotated[
         str | None,
         _option(
             "--since",
             metavar="DATE",
-            help="Only what was launched since then: 2026-01-31, 30d, 2w, 12h.",
+            help="Only experiments launched since: 2026-01-31, 30d, 2w, 12h.",
         ),
     ] = None
     timeout: Annotated[

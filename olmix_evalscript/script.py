@@ -172,7 +172,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
         *(f"left out, cannot be read: {reason}" for reason in swarm.unreadable),
     ]
     if doubts:
-        lines += ["", "Look into this before you trust it:", *(f"- {doubt}" for doubt in doubts)]
+        lines += ["", "Check this before you use it:", *(f"- {doubt}" for doubt in doubts)]
     return [_comment(line).rstrip() for line in lines]
 
 

@@ -270,7 +270,7 @@ def _launch(reading: Reading, run: TrainerRun, task: Task, checkpoint_root: str 
         if doubt := trainer.doubt(launched):
             notes.append(doubt)
     if is_lost(directory):
-        notes.append("lost: saved to its node's /tmp")
+        notes.append("checkpoints lost (saved to the node's /tmp)")
     run = replace(run, cluster=cluster, user=user)
     return _Launch(replace(experiment, tasks=()), run, directory, tuple(notes))
 

@@ -51,7 +51,7 @@ def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
         raise UsageError("there are no tasks; name one with --task or --task-set")
     for task in unique:
         if task in task_sets():
-            raise UsageError(f"{task!r} is no task; that is a task set: use --task-set {task}")
+            raise UsageError(f"{task!r} is a task set, not a task: use --task-set {task}")
         if not re.fullmatch(r"[A-Za-z0-9_*][A-Za-z0-9_.:+@/=,*|-]*", task):
             raise UsageError(
                 f"{task!a} is not a task name: expected one such as 'arc_easy:rc::olmes:full'"
@@ -70,7 +70,11 @@ def doubts_about_tasks(tasks: Iterable[str]) -> list[str]:
     for task in tasks:
         if task in known_tasks():
             continue
-        if whole_family := _family_named(task.partition(":")[0]):
+        if set(task.split(",")) & set(known_tasks()):
+            doubts.append(f"unknown task {task}: give --task once for each task")
+        elif sets := difflib.get_close_matches(task, task_sets(), n=1, cutoff=0.8):
+            doubts.append(f"unknown task {task}: did you mean --task-set {sets[0]}?")
+        elif whole_family := _family_named(task.partition(":")[0]):
             doubts.append(f"unknown task {task}: {whole_family}")
         elif similar := similar_tasks(task):
             doubts.append(f"unknown task {task}: did you mean {' or '.join(similar)}?")

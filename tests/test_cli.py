@@ -515,7 +515,7 @@ def test_mixtures_cannot_be_combined_with_json(run: Run) -> None:
     ("fixture", "group_id", "note"),
     [
         ("olmix-relaunched-with-gaps", "e6f1a2b3", "launched 2 times"),
-        ("regmixer-lost-to-tmp", "1f2e3d4c", "lost: saved to its node's /tmp"),
+        ("regmixer-lost-to-tmp", "1f2e3d4c", "checkpoints lost (saved to the node's /tmp)"),
     ],
 )
 def test_show_notes_what_is_odd(run: Run, fixture: str, group_id: str, note: str) -> None:

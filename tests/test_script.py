@@ -57,9 +57,9 @@ def test_several_roots_are_numbered() -> None:
 
 
 def test_doubts_stand_in_the_header() -> None:
-    script = render(swarm(variant(0), doubts=("failed: variant 0",)), EVALUATION, TODAY)
+    script = render(swarm(variant(0), doubts=("variant 0: failed",)), EVALUATION, TODAY)
 
-    assert "# - failed: variant 0\n" in script.partition("set -u")[0]
+    assert "# - variant 0: failed\n" in script.partition("set -u")[0]
 
 
 def test_a_lost_variant_is_a_comment_and_not_counted() -> None:

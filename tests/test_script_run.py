@@ -987,7 +987,8 @@ def test_a_dry_run_of_what_was_submitted_says_so(three: Desk) -> None:
     done = three.run("--only", "0-1", "--dry-run")
 
     assert (
-        done.stdout.splitlines()[-1] == "Nothing to try: all that are ready were submitted before"
+        done.stdout.splitlines()[-1]
+        == "Nothing to try: every variant that is ready was submitted before"
     )
     assert len(three.calls()) == 3
     assert done.returncode == 0

@@ -162,9 +162,12 @@ def test_a_command_without_user_takes_the_author() -> None:
         (with_each("-C", "a", "b"), "more than one start checkpoint"),
         (with_each("-B", "1", "2"), "more than one global batch size"),
         ([*with_each("-m", "a"), *numbered(1)], "more than one model: a (1), none (1: variant 1)"),
-        (numbered(0, status="failed"), "failed: variant 0"),
-        (numbered(0, 1, status="canceled"), "canceled: variants 0-1"),
-        (numbered(0, script="src/regmixer/train.py"), "variant 0: lost: saved to its node's /tmp"),
+        (numbered(0, status="failed"), "variant 0: failed"),
+        (numbered(0, 1, status="canceled"), "variants 0-1: canceled"),
+        (
+            numbered(0, script="src/regmixer/train.py"),
+            "variant 0: checkpoints lost (saved to the node's /tmp)",
+        ),
     ],
 )
 def test_doubts(experiments: list[Experiment], doubt: str) -> None:

@@ -34,7 +34,7 @@ def test_the_bpb_set_has_16_names() -> None:
 
 
 def test_a_set_is_no_task() -> None:
-    with pytest.raises(UsageError, match="that is a task set: use --task-set olmo3-offline"):
+    with pytest.raises(UsageError, match="is a task set, not a task: use --task-set olmo3-offline"):
         check_tasks(["olmo3-offline"])
 
 
@@ -90,6 +90,17 @@ def test_a_name_that_many_begin_with_comes_with_words_for_all_of_them(
     ).stdout.split()
     assert words[0::2] == ["-t"] * count
     assert set(words[1::2]) < set(OLMO3_OFFLINE_TASKS)
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("piqa:rc::olmes:full,lambada", "give --task once for each task"),
+        ("offline_bpb", "did you mean --task-set offline-bpb?"),
+    ],
+)
+def test_what_is_not_one_task_comes_with_a_hint(typed: str, hint: str) -> None:
+    assert doubts_about_tasks([typed]) == [f"unknown task {typed}: {hint}"]
 
 
 def test_known_names_are_not_doubted() -> None:

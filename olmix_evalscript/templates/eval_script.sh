@@ -1111,7 +1111,7 @@ summary() {
   elif [ "$PLANNED" -gt 0 ]; then
     say "Dry run: $(of_all ${#SUBMITTED[@]}) passed, nothing submitted; see $LOGS"
   else
-    say "Nothing to try: all that are ready were submitted before"
+    say "Nothing to try: every variant that is ready was submitted before"
   fi
   for i in "${!FAILED[@]}"; do
     warn "Failed: variant ${NUMBERS[i]}: ${FAILED[i]}"
