@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,15 +51,26 @@ def in_turn(
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
+#: Runs a command and prints its peak; a process of its own, since what a process held before it
+#: became another program counts as that program's.
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=-3, stderr=-3, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
 def peak_memory(command: Command, environment: dict[str, str], cwd: Path) -> int:
     """The largest resident size of one run, in KiB."""
-    process = subprocess.Popen(
-        command, env=environment, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, *command],
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise subprocess.CalledProcessError(status, command)
-    return usage.ru_maxrss
+    return int(done.stdout)
 
 
 def verdict(name: str, value: float, bound: float, at_least: bool, detail: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from olmix_evalscript.errors import FitError
 from olmix_evalscript.names import counted, shown
-from olmix_evalscript.tasks import bpb_name, known_tasks
+from olmix_evalscript.tasks import bpb_name, set_mates
 
 #: How the keys of oe-eval's result files end; other files lie beside them.
 SUFFIX = "metrics-all.jsonl"
@@ -392,7 +392,7 @@ def _of_table(
     for column in sorted(filled):
         columns.setdefault(bpb_name(column), []).append(column)
     # Tasks of bits per byte that were evaluated as such: no other task has its BPB there.
-    own = [name for name, sources in columns.items() if name and sources == [name]]
+    own = {name for name, sources in columns.items() if name and sources == [name]}
     found: _Values = {model: {} for model in kept}
     for task in sorted(tasks):
         name = bpb_name(task)
@@ -404,11 +404,12 @@ def _of_table(
                 "Use the folder of raw results"
                 + ("." if sources else ", or ask for all columns with `--tasks .`.")
             )
-        if own and name in filled and name != task and name in known_tasks():
+        rivals = own & (set_mates(name) - set_mates(task)) if name in filled else set()
+        if rivals:
             raise FitError(
                 f"{path}: its column {name} may be the BPB of {shown(task)} or the task of that "
-                f"name: tasks such as {shown(own[0])} were evaluated, too. Use the folder of raw "
-                "results."
+                f"name, since {min(rivals)} of the same set was evaluated, too. Use the folder of "
+                "raw results."
             )
         results, values = table.get(task, {}), table.get(name, {}) if name else {}
         for model in kept:

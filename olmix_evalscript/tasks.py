@@ -39,6 +39,13 @@ def task_set(name: str) -> tuple[str, ...]:
     return tuple(task for tasks in task_sets()[name].values() for task in tasks)
 
 
+@cache
+def set_mates(task: str) -> frozenset[str]:
+    """All tasks of the sets that have a task, itself included; none if no set has it."""
+    sets = (frozenset(task_set(name)) for name in task_sets())
+    return frozenset().union(*(tasks for tasks in sets if task in tasks))
+
+
 def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     """Drop repeated task names and refuse what cannot be one.
 
