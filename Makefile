@@ -1,6 +1,7 @@
 # make demo    the demo swarm's script and its files for the fit, from Python and this checkout alone
 # make check   the fast half of the tests: lint, format, types, shell, the rooms without processes
-# make test    all tests
+# make test    all tests, under the Python of .venv
+# make pythons the tests that need no other program, under every other Python
 # make shuffle all tests, in an order that is new each time
 # make bench   timings, as ratios measured side by side
 # make picture docs/terminal.svg, from the tool's own output
@@ -22,7 +23,7 @@ SCRIPTS := tests/test_script_run.py tests/test_script_submission.py tests/test_s
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo lint check test shuffle bench picture clean
+.PHONY: demo lint check test pythons shuffle bench picture clean
 
 demo: $(DEMO_VENV)/installed
 	@PATH="$(CURDIR)/$(DEMO_VENV)/bin:$$PATH" SOURCE_DATE_EPOCH=$(DEMO_DATE) \
@@ -54,6 +55,8 @@ test: lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 $(SCRIPTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+pythons: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.interpreters
 
 shuffle: $(VENV)/installed

@@ -235,7 +235,7 @@ class _Result(NamedTuple):
     place: str
     metric: str  # whose value it is
     num_instances: Any
-    task_hash: Any  # of the task's settings
+    task_hash: Any  # of the task's settings; by load_task in oe-eval's run_eval.py
 
 
 def _newest(
