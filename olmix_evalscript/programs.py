@@ -15,8 +15,9 @@ from olmix_evalscript.shelltext import Scope, SimpleCommand, simple_commands
 
 MAX_DEPTH = 20  # shells within shells
 #: Characters of all shells' texts that are read for one task; Linux takes 128 KiB in one word.
-MAX_CHARACTERS = 1_000_000
-COMMAND_COSTS = 50  # characters that a command counts for besides its text
+MAX_CHARACTERS = 512 * 1024
+COMMAND_COSTS = 25  # characters that a command or text counts for besides its own
+MAX_FEEDERS = 10  # commands of a pipeline that may have written what the last one reads
 #: Without this word in it, no text starts a trainer.
 NEEDED = "train"
 
@@ -191,6 +192,8 @@ _INERT = frozenset(
 )
 #: Programs that read a shell's text from a file.
 _SOURCING = frozenset((".", "source"))
+#: Builtins that put what they read in a variable.
+_READING = frozenset(("mapfile", "read", "readarray"))
 #: Programs that run a text or words at another time or place.
 _RUNNING_LATER = frozenset(("alias", "find", "parallel", "ssh", "trap", "watch", "xargs"))
 #: What names a trainer, whichever it is.
@@ -266,6 +269,8 @@ def _other(words: Sequence[str], name: str, place: _Place) -> Iterator[Program]:
         yield from _hidden(name, (*words[1:], place.input, *place.arguments), place)
     elif name not in _INERT:
         yield _end(words, place)
+        read = place.input if any(map(may_start_a_chain, words)) else ""
+        yield from _hidden(name, (read, *_written(words, place.written)), place)
 
 
 def _file(words: Sequence[str], place: _Place) -> Iterator[Program]:
@@ -489,10 +494,10 @@ def _either(words: Sequence[str], place: _Place) -> Iterator[Program]:
 
 def _text(text: str, place: _Place) -> Iterator[Program]:
     """Follow each simple command of a shell's text."""
-    known = (*place.arguments, *place.assigned)
+    place.budget.spend(len(text) + COMMAND_COSTS)
+    known = (*place.arguments, *place.assigned, place.input)
     if NEEDED not in text and not any(NEEDED in word for word in known):
         return
-    place.budget.spend(len(text))
     folders: dict[Scope, str] = {}
     left: dict[Scope, str] = {}  # shells that a command ended, or may have, for this doubt
     written = dict(place.written)
@@ -504,32 +509,41 @@ def _text(text: str, place: _Place) -> Iterator[Program]:
         if "" in doubts:
             continue
         folder = next((folders[shell] for shell in scope.shells if shell in folders), place.folder)
+        read = command.input or written.get(posixpath.normpath(command.source), "")
         here = replace(
             place,
             folder=folder,
             doubt=next(filter(None, (place.doubt, scope.whole_doubt, *doubts)), ""),
             depth=place.depth + 1,
-            input=command.input or _fed(command.feeder),
+            input=read or _fed(command.feeder, written) or place.input,
             written=written,
             assigned=assigned,
         )
-        for word in words:
-            if _ASSIGNMENT.match(word):
-                assigned[word] = None
+        assigned.update(dict.fromkeys(_assignments(words, here.input)))
         if words[:1] in (["cd"], ["pushd"]) and len(words) > 1:
             folders[scope.shell] = posixpath.join(folder, words[-1])
-        elif words[:2] == ["set", "--"]:
-            place = replace(place, arguments=("", *words[2:]))
+        elif words[:1] == ["set"]:
+            place = replace(place, arguments=(*place.arguments, *words[1:]))
+        elif not words:
+            yield from _hidden("a compound command", (read,), here)
         else:
             yield from _follow(words, here)
         if command.output or words[:1] == ["tee"]:
             output = posixpath.normpath(command.output or words[-1])
-            written[output] = command.input or _fed(command.feeder) or " ".join(words[1:])
+            written[output] = here.input or " ".join(words[1:])
         for inner in command.substitutions:
             yield from _text(inner, replace(here, doubt=here.doubt or "it is in a substitution"))
         if _ends_shell(words) and not here.doubt:
-            is_certain = scope.is_certain
-            left[scope.shell] = "" if is_certain else "a command before it may end the shell"
+            left[scope.shell] = "" if scope.is_certain else "a command before it may end the shell"
+
+
+def _assignments(words: Sequence[str], read: str) -> Iterator[str]:
+    """What a command puts in variables, as far as its words and what it reads tell."""
+    yield from filter(_ASSIGNMENT.match, words)
+    if words[:2] == ["printf", "-v"]:
+        yield " ".join(words[2:])
+    elif words[:1] and words[0] in _READING:
+        yield read
 
 
 def _ends_shell(words: Sequence[str]) -> bool:
@@ -537,9 +551,22 @@ def _ends_shell(words: Sequence[str]) -> bool:
     return words[:1] == ["exit"] or (words[:1] == ["exec"] and len(words) > 1)
 
 
-def _fed(feeder: SimpleCommand | None) -> str:
-    """What the command before it in a pipeline prints, as far as its words tell."""
-    return "" if feeder is None else feeder.input or " ".join(feeder.words[1:])
+def _fed(feeder: SimpleCommand | None, written: Mapping[str, str]) -> str:
+    """What the commands before it in a pipeline may print, as far as their words tell."""
+    texts: list[str] = []
+    for _ in range(MAX_FEEDERS):
+        if feeder is None:
+            break
+        words = feeder.words[1:]
+        texts += (feeder.input, *_written((*words, feeder.source), written), " ".join(words))
+        feeder = feeder.feeder
+    return "\n".join(filter(None, texts))
+
+
+def _written(words: Sequence[str], written: Mapping[str, str]) -> list[str]:
+    """What is in those files among the words that were written before."""
+    names = map(posixpath.normpath, words) if written else ()
+    return [written[name] for name in names if name in written]
 
 
 def _is_left_to_shell(word: str) -> bool:
@@ -552,7 +579,7 @@ def _variable(words: Sequence[str], place: _Place) -> Iterator[Program]:
     """A program named by a variable: whatever is known of it may run, but that cannot be told."""
     doubt = place.doubt or f"its program is {words[0][:60]}, left to a shell"
     yield from _behind(_TORCHRUN, words[1:], replace(place, doubt=doubt))
-    texts = (*words[:1], *place.assigned, *place.arguments)
+    texts = (*words[:1], *place.assigned, *place.arguments, place.input)
     yield from _hidden(words[0], texts, replace(place, doubt=doubt))
 
 

@@ -47,13 +47,14 @@ class Scope:
         return (shell, *(shell.outer.shells if shell.outer else ()))
 
 
-@dataclass
+@dataclass(eq=False)
 class SimpleCommand:
-    """One program with its arguments, or assignments alone."""
+    """One program with its arguments, assignments alone, or what a compound command reads."""
 
     words: list[str] = field(default_factory=list)
     substitutions: list[str] = field(default_factory=list)  # texts of $(…), `…`, <(…) and >(…)
     input: str = ""  # a here-document or here-string
+    source: str = ""  # the file it reads
     output: str = ""  # the file it writes to
     feeder: SimpleCommand | None = None  # the one before it in a pipeline
     scope: Scope = field(default_factory=Scope)
@@ -262,7 +263,8 @@ class _Reader:
     def _end_command(self, operator: str) -> None:
         here, command = self._lists[-1], self._current
         self._current = SimpleCommand()
-        if command.words or command.substitutions:
+        reads = command.input or command.source or command in (here.command for here in self._heres)
+        if command.words or command.substitutions or reads:
             if self._awaits_body:
                 raise ValueError("a function has no body")
             command.scope, command.feeder = here.part, here.feeder
@@ -376,6 +378,8 @@ class _Reader:
             self._heres.append(_Here(self._current, target, operator == "<<-", is_expanded))
         elif operator == "<<<":
             self._current.input = target
+        elif operator == "<":
+            self._current.source = target
         elif operator in (">", ">>", "&>", "&>>", ">|"):
             self._current.output = target
 
