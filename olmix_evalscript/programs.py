@@ -215,8 +215,13 @@ class _Place:
     input: str = ""  # what a shell would read from standard input
     written: dict[str, str] = field(default_factory=dict)  # files that the text wrote before
     assigned: dict[str, None] = field(default_factory=dict)  # assignments so far
+    exported: Sequence[str] = ()  # assignments that a program finds in its environment
     arguments: Sequence[str] = ()  # $0, $1 and so on
     budget: Budget = field(default_factory=Budget)
+
+    def path(self, name: str) -> str:
+        """A file's path from where the task starts."""
+        return posixpath.normpath(posixpath.join(self.folder, name))
 
 
 def programs(words: Sequence[str], budget: Budget) -> list[Program]:
@@ -237,6 +242,7 @@ def _follow(words: Sequence[str], place: _Place) -> Iterator[Program]:
     start = 0
     while start < len(words) and _ASSIGNMENT.match(words[start]):
         start += 1
+    place = replace(place, exported=(*place.exported, *words[:start])) if start else place
     words = words[start:]
     if not words:
         return
@@ -263,22 +269,29 @@ def _other(words: Sequence[str], name: str, place: _Place) -> Iterator[Program]:
     is_sourcing = name in _SOURCING
     if _is_left_to_shell(words[0]):
         yield from _variable(words, place)
-    elif is_sourcing or posixpath.normpath(words[0]) in place.written:
+    elif is_sourcing or place.path(words[0]) in place.written:
         yield from _file(words[is_sourcing:], place)
     elif name in _RUNNING_LATER:
-        yield from _hidden(name, (*words[1:], place.input, *place.arguments), place)
+        texts = (*words[1:], place.input, *place.arguments, *_written(words, place))
+        yield from _hidden(name, texts, place)
     elif name not in _INERT:
-        yield _end(words, place)
-        read = place.input if any(map(may_start_a_chain, words)) else ""
-        yield from _hidden(name, (read, *_written(words, place.written)), place)
+        yield from _unknown(words, place)
+
+
+def _unknown(words: Sequence[str], place: _Place) -> Iterator[Program]:
+    """A program of which all that is known is what it is given, in one way or another."""
+    yield _end(words, place)
+    read = place.input if any(map(may_start_a_chain, words)) else ""
+    exported = filter(_NAMES_GROUP.search, place.exported)
+    yield from _hidden(words[0], (read, *exported, *_written(words, place)), place)
 
 
 def _file(words: Sequence[str], place: _Place) -> Iterator[Program]:
     """A file that a shell reads: followed if the job writes it, but that may come out otherwise."""
-    name = posixpath.normpath(words[0]) if words else ""
-    if name in place.written:
+    name = words[0] if words else ""
+    if place.path(name) in place.written:
         doubt = place.doubt or f"it is in {name}, which the job writes"
-        yield from _text(place.written[name], replace(place, doubt=doubt))
+        yield from _text(place.written[place.path(name)], replace(place, doubt=doubt))
     elif name.startswith(("<(", "/dev/")):
         yield from _hidden(name, (*words, place.input), place)
 
@@ -298,8 +311,7 @@ def _end(words: Sequence[str], place: _Place, *, is_script: bool = False) -> Pro
         found = any(_TRAINER.search(text) for text in texts)
         doubt = place.doubt or f"the script {words[0][:60]} is left to a shell"
         return Program(texts if found else words[:1], doubt=doubt if found else "", is_hidden=found)
-    path = posixpath.normpath(posixpath.join(place.folder, words[0]))
-    return Program((path, *words[1:]), is_script, place.doubt)
+    return Program((place.path(words[0]), *words[1:]), is_script, place.doubt)
 
 
 @dataclass(frozen=True)
@@ -409,8 +421,8 @@ def _python(words: Sequence[str], place: _Place) -> Iterator[Program]:
         at += not rest  # the value of -W or -X
     if at == len(words) or words[at] == "-":
         yield from _code([place.input, *words[at + 1 :]], place)
-    elif posixpath.normpath(words[at]) in place.written:
-        yield from _code([place.written[posixpath.normpath(words[at])], *words[at + 1 :]], place)
+    elif place.path(words[at]) in place.written:
+        yield from _code([place.written[place.path(words[at])], *words[at + 1 :]], place)
     else:
         yield _end(words[at:], place, is_script=True)
 
@@ -457,12 +469,12 @@ def _shell(words: Sequence[str], place: _Place) -> Iterator[Program]:
         yield from _text(place.input, fed)
     elif rest[0].rsplit("/", 1)[-1] == _ENTRY_POINT:
         yield from _entry_point(rest[1:], place)
-    elif posixpath.normpath(rest[0]) in place.written or rest[0].startswith("<("):
+    elif place.path(rest[0]) in place.written or rest[0].startswith("<("):
         yield from _file(rest, place)
     elif _is_left_to_shell(rest[0]):
         yield from _variable(rest, place)
     else:
-        yield _end(rest, place)
+        yield from _unknown(rest, place)
 
 
 def _entry_point(words: Sequence[str], place: _Place) -> Iterator[Program]:
@@ -509,28 +521,29 @@ def _text(text: str, place: _Place) -> Iterator[Program]:
         if "" in doubts:
             continue
         folder = next((folders[shell] for shell in scope.shells if shell in folders), place.folder)
-        read = command.input or written.get(posixpath.normpath(command.source), "")
         here = replace(
             place,
             folder=folder,
             doubt=next(filter(None, (place.doubt, scope.whole_doubt, *doubts)), ""),
             depth=place.depth + 1,
-            input=read or _fed(command.feeder, written) or place.input,
             written=written,
             assigned=assigned,
         )
+        read = command.input or written.get(here.path(command.source), "")
+        here.input = read or _fed(command.feeder, here) or place.input
         assigned.update(dict.fromkeys(_assignments(words, here.input)))
         if words[:1] in (["cd"], ["pushd"]) and len(words) > 1:
             folders[scope.shell] = posixpath.join(folder, words[-1])
         elif words[:1] == ["set"]:
             place = replace(place, arguments=(*place.arguments, *words[1:]))
+        elif words[:1] == ["export"]:
+            place = replace(place, exported=tuple(assigned))
         elif not words:
             yield from _hidden("a compound command", (read,), here)
         else:
             yield from _follow(words, here)
-        if command.output or words[:1] == ["tee"]:
-            output = posixpath.normpath(command.output or words[-1])
-            written[output] = here.input or " ".join(words[1:])
+        for output in (*words[1:] * (words[:1] == ["tee"]), *filter(None, [command.output])):
+            written[here.path(output)] = here.input or " ".join(words[1:])
         for inner in command.substitutions:
             yield from _text(inner, replace(here, doubt=here.doubt or "it is in a substitution"))
         if _ends_shell(words) and not here.doubt:
@@ -551,22 +564,22 @@ def _ends_shell(words: Sequence[str]) -> bool:
     return words[:1] == ["exit"] or (words[:1] == ["exec"] and len(words) > 1)
 
 
-def _fed(feeder: SimpleCommand | None, written: Mapping[str, str]) -> str:
+def _fed(feeder: SimpleCommand | None, place: _Place) -> str:
     """What the commands before it in a pipeline may print, as far as their words tell."""
     texts: list[str] = []
     for _ in range(MAX_FEEDERS):
         if feeder is None:
             break
         words = feeder.words[1:]
-        texts += (feeder.input, *_written((*words, feeder.source), written), " ".join(words))
+        texts += (feeder.input, *_written((*words, feeder.source), place), " ".join(words))
         feeder = feeder.feeder
     return "\n".join(filter(None, texts))
 
 
-def _written(words: Sequence[str], written: Mapping[str, str]) -> list[str]:
+def _written(words: Sequence[str], place: _Place) -> list[str]:
     """What is in those files among the words that were written before."""
-    names = map(posixpath.normpath, words) if written else ()
-    return [written[name] for name in names if name in written]
+    paths = map(place.path, words) if place.written else ()
+    return [place.written[path] for path in paths if path in place.written]
 
 
 def _is_left_to_shell(word: str) -> bool:
@@ -579,7 +592,8 @@ def _variable(words: Sequence[str], place: _Place) -> Iterator[Program]:
     """A program named by a variable: whatever is known of it may run, but that cannot be told."""
     doubt = place.doubt or f"its program is {words[0][:60]}, left to a shell"
     yield from _behind(_TORCHRUN, words[1:], replace(place, doubt=doubt))
-    texts = (*words[:1], *place.assigned, *place.arguments, place.input)
+    given = words[1:] if any(re.fullmatch(r"-[a-z]*c", word) for word in words) else ()
+    texts = (*words[:1], *given, *place.assigned, *place.arguments, place.input)
     yield from _hidden(words[0], texts, replace(place, doubt=doubt))
 
 

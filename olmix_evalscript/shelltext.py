@@ -205,7 +205,7 @@ class _Reader:
             end = text.find("\n", at)
             self._at = len(text) if end < 0 else end
         elif self._current.words in ([], ["for"]) and (arithmetic := _ARITHMETIC.match(text, at)):
-            self._at = arithmetic.end()
+            self._expand("((", arithmetic.end())
             self._current.words.append("((")
         elif text.startswith(("<(", ">("), at):
             self._current.substitutions.append(self._balanced(at + 2))
@@ -482,14 +482,14 @@ class _Reader:
             self._at = end.end()
             self._current.substitutions.append(text[at + 1 : self._at - 1])
         elif arithmetic := text.startswith("$((", at) and _ARITHMETIC.match(text, at + 1):
-            self._at = arithmetic.end()
+            self._expand("$((", arithmetic.end())
         elif text.startswith("$(", at):
             self._current.substitutions.append(self._balanced(at + 2))
         elif text.startswith("${", at):
             end_brace = _BRACED.match(text, at)
             if end_brace is None:
                 raise ValueError("a substitution does not end")
-            self._at = end_brace.end()
+            self._expand("${", end_brace.end())
         elif text.startswith("$'", at):
             end_quote = re.compile(r"(?:[^'\\]|\\.)*'", re.DOTALL).match(text, at + 2)
             if end_quote is None:
@@ -498,6 +498,14 @@ class _Reader:
         else:
             self._at = at + 1
         return text[at : self._at]
+
+    def _expand(self, opening: str, end: int) -> None:
+        """Pass over an expansion, which may hold substitutions."""
+        closing = len(opening.lstrip("$"))
+        inner = self._text[self._at + len(opening) : end - closing]
+        if "$(" in inner or "`" in inner:
+            self._current.substitutions.append(inner)
+        self._at = end
 
     def _balanced(self, start: int) -> str:
         """The text up to the parenthesis that closes the one before `start`."""

@@ -218,6 +218,7 @@ TRAINS_NOTHING: dict[str, list[str]] = {
         "-c",
         f"printf '%s' 'python {TEXT}' > note; $X",
     ],
+    "a variable that no script finds": ["bash", "-c", f"CMD='python {TEXT}'; ./run.sh"],
     "a filter behind a report": ["bash", "-c", f"echo 'python {TEXT}' | sort | notify -m done"],
     "a variable for a report": ["bash", "-c", f"$PYTHON report.py --text 'python {TEXT}'"],
     "an evaluation": [*ENTRY, "python", "-m", "oe_eval.launch", "--model", RUN.run_name],
@@ -365,6 +366,36 @@ OPEN: dict[str, tuple[list[str], str]] = {
     "a file that is piped into a shell": (
         ["bash", "-c", f"echo 'python {TEXT}' > r.sh; cat r.sh | bash"],
         "fed to",
+    ),
+    "a file in another folder": (
+        ["bash", "-c", f"echo 'python {TEXT}' > /tmp/r.sh; cd /tmp; bash r.sh"],
+        "which the job writes",
+    ),
+    "a file that tee writes silently": (
+        ["bash", "-c", f"tee r.sh <<E >/dev/null\npython {TEXT}\nE\nbash r.sh"],
+        "which the job writes",
+    ),
+    "a file for xargs": (
+        ["bash", "-c", f"echo 'python {TEXT}' > j; xargs -a j -I{{}} sh -c {{}}"],
+        "what xargs runs",
+    ),
+    "a shell in a variable": (["bash", "-c", f"$SHELL -lc 'python {TEXT}'"], "left to a shell"),
+    "a variable for a script": (["env", f"CMD=python {TEXT}", "./run.sh"], "what ./run.sh runs"),
+    "a variable in front of a script": (
+        ["bash", "-c", f"CMD='python {TEXT}' bash run.sh"],
+        "what run.sh runs",
+    ),
+    "an exported variable for a script": (
+        ["bash", "-c", f"CMD='python {TEXT}'; export CMD; ./run.sh"],
+        "what ./run.sh runs",
+    ),
+    "a substitution in an expansion": (
+        ["bash", "-c", f"echo ${{x:-$(python {TEXT})}}"],
+        "a substitution",
+    ),
+    "a substitution in arithmetic": (
+        ["bash", "-c", f"x=$(( $(python {TEXT}) ))"],
+        "a substitution",
     ),
     "a file for an unknown program": (
         ["bash", "-c", f"echo 'python {TEXT}' > r.sh; sbatch r.sh"],
