@@ -542,7 +542,8 @@ def _text(text: str, place: _Place) -> Iterator[Program]:
             yield from _hidden("a compound command", (read,), here)
         else:
             yield from _follow(words, here)
-        for output in (*words[1:] * (words[:1] == ["tee"]), *filter(None, [command.output])):
+        files = [*words[1:], command.output] if words[:1] == ["tee"] else [command.output]
+        for output in filter(None, files):
             written[here.path(output)] = here.input or " ".join(words[1:])
         for inner in command.substitutions:
             yield from _text(inner, replace(here, doubt=here.doubt or "it is in a substitution"))
