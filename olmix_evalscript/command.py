@@ -11,12 +11,18 @@ from __future__ import annotations
 import ast
 import getopt
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.programs import NEEDED, Program, may_start_a_chain, programs
+from olmix_evalscript.programs import (
+    NEEDED,
+    Budget,
+    Program,
+    may_start_a_chain,
+    programs,
+)
 from olmix_evalscript.trainers import TRAINERS, Trainer
 
 #: What click takes for true and for false (``click.BOOL``).
@@ -35,7 +41,6 @@ _MENTION = re.compile(
 )
 #: The option that names a group, in each of its forms.
 _GROUP = re.compile(r"(?:--group-id(?:=|\s+|$)|-g=?\s*)(.*)", re.DOTALL)
-MAX_STARTS = 10  # places in an unknown program's arguments where a command may begin
 #: No launcher's source comes near it; the largest holds a few hundred paths.
 MAX_SOURCE_CHARACTERS = 1_000_000
 
@@ -150,22 +155,12 @@ def _call(words: Sequence[str]) -> _Call | None:
     if not any(NEEDED in word for word in words):
         return None
     try:
-        found = programs(words)
+        certain, open_cases = _calls(words)
     except (ValueError, RecursionError) as error:
         if any(_MENTION.search(word) for word in words):
             reason = str(error) if isinstance(error, ValueError) else "it is nested too deeply"
             raise TrainerCommandError(f"its shell command cannot be read: {reason}") from None
         return None
-    certain: dict[tuple[str, ...], _Call] = {}
-    open_cases: list[Program] = []
-    for program in found:
-        call = _trainer_call(program)
-        if call is not None and not program.doubt:
-            certain[call.words] = call
-        elif call is not None or program.is_hidden:
-            open_cases.append(program)
-        else:
-            _refuse_open_case(program)
     if len(certain) > 1:
         raise TrainerCommandError("its command runs a trainer more than once")
     for program in open_cases:
@@ -174,6 +169,23 @@ def _call(words: Sequence[str]) -> _Call | None:
                 f"its command names a trainer, but {program.doubt}", _group_id(program.words)
             )
     return next(iter(certain.values()), None)
+
+
+def _calls(words: Sequence[str]) -> tuple[dict[tuple[str, ...], _Call], list[Program]]:
+    """The calls of trainers that are certain, by their words, and what else may be one."""
+    certain: dict[tuple[str, ...], _Call] = {}
+    open_cases: list[Program] = []
+    budget = Budget()
+    for program in programs(words, budget):
+        call = _trainer_call(program)
+        if call is not None and not program.doubt:
+            certain[call.words] = call
+        elif call is not None or program.is_hidden:
+            open_cases.append(program)
+        else:
+            _refuse_unknown_trainer(program)
+            open_cases += _given(program, budget)
+    return certain, open_cases
 
 
 def _trainer_call(program: Program) -> _Call | None:
@@ -191,43 +203,50 @@ def _trainer_call(program: Program) -> _Call | None:
     return None
 
 
-def _refuse_open_case(program: Program) -> None:
+def _refuse_unknown_trainer(program: Program) -> None:
     """Refuse what looks like a trainer of a swarm and is none that is known.
 
     Raises:
         TrainerCommandError: If it does.
     """
     words = program.words
-    group_id = _group_id(words)
-    names_group = any(_GROUP.match(word) for word in words) or "$" in " ".join(words[2:])
     is_named_train = words[0].rsplit("/", 1)[-1] == "train.py" and words[1:2] == ("train",)
-    if names_group and is_named_train and "--help" not in words:
+    if is_named_train and _names_group(words) and "--help" not in words:
         raise TrainerCommandError(
-            f"its command runs {words[0]!a}, which is not a known trainer", group_id
-        )
-    if names_group and not program.is_script and _runs_trainer(words[1:]):
-        raise TrainerCommandError(
-            f"its command gives a trainer's command to {words[0]!a}, which may run it", group_id
+            f"its command runs {words[0]!a}, which is not a known trainer", _group_id(words)
         )
 
 
-def _runs_trainer(words: Sequence[str]) -> bool:
-    """Whether a part of an unknown program's arguments is a trainer's command."""
-    starts = [
-        at for at, word in enumerate(words) if may_start_a_chain(word) or word.endswith(".py")
-    ]
-    for at in starts[:MAX_STARTS]:
-        word = words[at]
+def _given(program: Program, budget: Budget) -> Iterator[Program]:
+    """The trainers' commands in the arguments of a program that is not known: it may run them.
+
+    They may be words of it, or a text in one word; what Python runs takes no such text.
+    """
+    words = program.words
+    if not any(_MENTION.search(word) for word in words[1:]):
+        return
+    for at, word in enumerate(words[1:], 1):
+        budget.spend(len(word))
         if may_start_a_chain(word):
-            try:
-                found = programs(words[at:])
-            except ValueError:
-                return True
+            budget.spend(sum(map(len, words[at:])))
+            found = programs(words[at:], budget)
+        elif word.endswith(".py"):
+            found = [Program(words[at:])]
+        elif not program.is_script and _MENTION.search(word) and re.search(r"\s", word):
+            found = programs([word], budget)
         else:
-            found = [Program(tuple(words[at:]))]
-        if any(_trainer_call(program) or program.is_hidden for program in found):
-            return True
-    return len(starts) > MAX_STARTS
+            continue
+        doubt = f"it is given to {words[0]!a}, which may run it"
+        for inner in found:
+            if inner.is_hidden or (_trainer_call(inner) and _names_group(inner.words)):
+                yield replace(inner, doubt=doubt)
+            else:
+                yield from _given(inner, budget)
+
+
+def _names_group(words: Sequence[str]) -> bool:
+    """Whether a trainer's arguments name a group, or may once a shell has expanded them."""
+    return any(_GROUP.match(word) for word in words) or "$" in " ".join(words[2:])
 
 
 def _group_id(words: Sequence[str]) -> str | None:

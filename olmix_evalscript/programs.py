@@ -11,10 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from olmix_evalscript.shelltext import SimpleCommand, simple_commands
+from olmix_evalscript.shelltext import Scope, SimpleCommand, simple_commands
 
 MAX_DEPTH = 20  # shells within shells
-MAX_COMMANDS = 20_000  # of all shells' texts together; people write a hundred
+#: Characters of all shells' texts that are read for one task; Linux takes 128 KiB in one word.
+MAX_CHARACTERS = 512 * 1024
+COMMAND_COSTS = 25  # characters that a command or text counts for besides its own
+MAX_FEEDERS = 10  # commands of a pipeline that may have written what the last one reads
 #: Without this word in it, no text starts a trainer.
 NEEDED = "train"
 
@@ -27,6 +30,23 @@ class Program:
     is_script: bool = False  # run by Python: what stands behind it is its own
     doubt: str = ""  # why it cannot be told that it runs, and runs once, as it stands
     is_hidden: bool = False  # not the program itself, but words and texts that may name it
+
+
+@dataclass
+class Budget:
+    """How much may still be read, since a text can be written to be read again and again."""
+
+    characters: int = MAX_CHARACTERS
+
+    def spend(self, characters: int) -> None:
+        """Count what is read.
+
+        Raises:
+            ValueError: If that is too much.
+        """
+        self.characters -= characters
+        if self.characters < 0:
+            raise ValueError("it is too long")
 
 
 @dataclass(frozen=True)
@@ -161,10 +181,10 @@ _ENTRY_POINT = "entrypoint.sh"
 #: Programs that never run what they are given.
 _INERT = frozenset(
     """
-    : [ [[ ack ag awk aws base64 beaker break case cat chmod chown cksum cmp continue cp curl
+    : (( [ [[ ack ag awk aws base64 beaker break case cat chmod chown cksum cmp continue cp curl
     cut date declare df diff du echo egrep exit export false fgrep file for function gantry gawk
-    gcloud git grep gsutil gzip head hf huggingface-cli jq kill less ln local ls mapfile mawk
-    md5sum mkdir more mv mypy nano nvidia-smi olmix olmo-cookbook-eval pip pip3 popd printf
+    gcloud gh git grep gsutil gzip head hf huggingface-cli jq kill less ln local logger ls mapfile
+    mawk md5sum mkdir more mv mypy nano nvidia-smi olmix olmo-cookbook-eval pip pip3 popd printf
     pushd read readonly regmixer return rg rm rmdir rsync ruff scp sed select set sha256sum
     shellcheck shift sleep sort stat tac tail tar tee test touch tr true typeset uniq unset
     unzip vi vim wait wandb wc wget yq zip
@@ -172,13 +192,17 @@ _INERT = frozenset(
 )
 #: Programs that read a shell's text from a file.
 _SOURCING = frozenset((".", "source"))
+#: Builtins that put what they read in a variable.
+_READING = frozenset(("mapfile", "read", "readarray"))
 #: Programs that run a text or words at another time or place.
 _RUNNING_LATER = frozenset(("alias", "find", "parallel", "ssh", "trap", "watch", "xargs"))
 #: What names a trainer, whichever it is.
 _TRAINER = re.compile(r"\btrain\.py\b|\w\.train\b")
 #: A word that only a shell takes apart.
 _OF_A_SHELL = re.compile(r"[;&|]+$|[0-9&]?>{1,2}|<{1,3}|[\w./-]+;")
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[[^]]*\])?\+?=")
+_SUBSTITUTION = re.compile(r"\$\([^)]*\)+|`[^`]*`")
+_NAMES_GROUP = re.compile(r"(?:^|\W)(?:-g|--group-id)")
 
 
 @dataclass
@@ -190,18 +214,27 @@ class _Place:
     depth: int = 0
     input: str = ""  # what a shell would read from standard input
     written: dict[str, str] = field(default_factory=dict)  # files that the text wrote before
-    assigned: list[str] = field(default_factory=list)  # values of variables that name a trainer
+    assigned: dict[str, None] = field(default_factory=dict)  # assignments so far
+    exported: Sequence[str] = ()  # assignments that a program finds in its environment
     arguments: Sequence[str] = ()  # $0, $1 and so on
-    read: list[int] = field(default_factory=lambda: [0])  # commands so far, of all texts
+    budget: Budget = field(default_factory=Budget)
+
+    def path(self, name: str) -> str:
+        """A file's path from where the task starts."""
+        return posixpath.normpath(posixpath.join(self.folder, name))
 
 
-def programs(words: Sequence[str]) -> list[Program]:
+def programs(words: Sequence[str], budget: Budget) -> list[Program]:
     """The programs at the ends of a task's chains of programs.
 
     Raises:
-        ValueError: If a shell's text in it that may start a trainer cannot be read.
+        ValueError: If a shell's text in it that may start a trainer cannot be read, or if more
+            is to be read than the budget allows.
     """
-    return list(_follow(list(words), _Place()))
+    place = _Place(budget=budget)
+    if len(words) == 1 and re.search(r"\s", words[0]):
+        return list(_text(words[0], place))
+    return list(_follow(list(words), place))
 
 
 def _follow(words: Sequence[str], place: _Place) -> Iterator[Program]:
@@ -209,6 +242,7 @@ def _follow(words: Sequence[str], place: _Place) -> Iterator[Program]:
     start = 0
     while start < len(words) and _ASSIGNMENT.match(words[start]):
         start += 1
+    place = replace(place, exported=(*place.exported, *words[:start])) if start else place
     words = words[start:]
     if not words:
         return
@@ -233,30 +267,38 @@ def _follow(words: Sequence[str], place: _Place) -> Iterator[Program]:
 def _other(words: Sequence[str], name: str, place: _Place) -> Iterator[Program]:
     """A program that is not known to run another, as far as it is one."""
     is_sourcing = name in _SOURCING
-    if len(words) == 1 and re.search(r"\s", words[0]):
-        yield from _text(words[0], place)
-    elif _is_left_to_shell(words[0]):
+    if _is_left_to_shell(words[0]):
         yield from _variable(words, place)
-    elif is_sourcing or posixpath.normpath(words[0]) in place.written:
+    elif is_sourcing or place.path(words[0]) in place.written:
         yield from _file(words[is_sourcing:], place)
     elif name in _RUNNING_LATER:
-        yield from _hidden(name, (*words[1:], place.input, *place.arguments), place)
+        texts = (*words[1:], place.input, *place.arguments, *_written(words, place))
+        yield from _hidden(name, texts, place)
     elif name not in _INERT:
-        yield _end(words, place)
+        yield from _unknown(words, place)
+
+
+def _unknown(words: Sequence[str], place: _Place) -> Iterator[Program]:
+    """A program of which all that is known is what it is given, in one way or another."""
+    yield _end(words, place)
+    read = place.input if any(map(may_start_a_chain, words)) else ""
+    exported = filter(_NAMES_GROUP.search, place.exported)
+    yield from _hidden(words[0], (read, *exported, *_written(words, place)), place)
 
 
 def _file(words: Sequence[str], place: _Place) -> Iterator[Program]:
     """A file that a shell reads: followed if the job writes it, but that may come out otherwise."""
-    name = posixpath.normpath(words[0]) if words else ""
-    if name in place.written:
+    name = words[0] if words else ""
+    if place.path(name) in place.written:
         doubt = place.doubt or f"it is in {name}, which the job writes"
-        yield from _text(place.written[name], replace(place, doubt=doubt))
+        yield from _text(place.written[place.path(name)], replace(place, doubt=doubt))
     elif name.startswith(("<(", "/dev/")):
         yield from _hidden(name, (*words, place.input), place)
 
 
 def _hidden(name: str, texts: Sequence[str], place: _Place) -> Iterator[Program]:
     """The doubt that something runs a trainer named in these texts."""
+    place.budget.spend(sum(map(len, texts)))
     if any(_TRAINER.search(text) for text in texts):
         doubt = place.doubt or f"what {name} runs is left to a shell"
         yield Program((name, *texts), doubt=doubt, is_hidden=True)
@@ -267,10 +309,9 @@ def _end(words: Sequence[str], place: _Place, *, is_script: bool = False) -> Pro
     if is_script and _is_left_to_shell(words[0]):
         texts = (*words, *place.assigned, *place.arguments)
         found = any(_TRAINER.search(text) for text in texts)
-        doubt = place.doubt or f"the script {words[0]} is left to a shell"
+        doubt = place.doubt or f"the script {words[0][:60]} is left to a shell"
         return Program(texts if found else words[:1], doubt=doubt if found else "", is_hidden=found)
-    path = posixpath.normpath(posixpath.join(place.folder, words[0]))
-    return Program((path, *words[1:]), is_script, place.doubt)
+    return Program((place.path(words[0]), *words[1:]), is_script, place.doubt)
 
 
 @dataclass(frozen=True)
@@ -282,20 +323,24 @@ class _Passed:
     is_module: bool = False
     is_executable: bool = False
     is_text: bool = False
+    is_other: bool = False  # another subcommand than the one that runs programs
+    is_open: bool = False  # an option that is not known may take the first word of the rest
 
 
 def _pass(wrapper: _Wrapper, words: Sequence[str]) -> _Passed:
     passed = _Passed(())
     own = [wrapper.subcommand] * bool(wrapper.subcommand) + [""] * wrapper.operands
+    is_open = False
     at = 0
     while at < len(words):
         word = words[at]
         option, is_joined, value = word.partition("=")
         if not word.startswith("-") or word == "-":
             if not own:
-                return replace(passed, rest=words[at:])
+                return replace(passed, rest=words[at:], is_open=is_open)
             if own.pop(0) not in ("", word):
-                return passed
+                return replace(passed, rest=words[at:], is_other=True)
+            is_open = False
             at += 1
             continue
         short = _joined(word, wrapper)
@@ -303,6 +348,7 @@ def _pass(wrapper: _Wrapper, words: Sequence[str]) -> _Passed:
             option, value, is_joined = short[:2], short[2:], "=" if short[2:] else ""
         names = {word, option, option.replace("_", "-")}
         takes_next = bool(names & wrapper.values) and not is_joined
+        is_open = len(word) > 2 and word.startswith("--") and not takes_next and not is_joined
         if takes_next:
             value = words[at + 1] if at + 1 < len(words) else ""
         at += 2 if takes_next else 1
@@ -338,8 +384,13 @@ def _behind(wrapper: _Wrapper, words: Sequence[str], place: _Place) -> Iterator[
         yield from _text(passed.rest[0], place)
     elif passed.is_module:
         yield from _module(passed.rest, place)
+    elif passed.is_other:
+        doubt = place.doubt or f"{passed.rest[0][:60]} is no subcommand that is known to run it"
+        yield _end(passed.rest, replace(place, doubt=doubt))
     elif wrapper.takes_script and not passed.is_executable and passed.rest[0].endswith(".py"):
         yield _end(passed.rest, place, is_script=True)
+    elif passed.is_open and passed.rest[0] in _INERT:
+        yield _end(passed.rest, place)
     else:
         yield from _follow(passed.rest, place)
 
@@ -353,19 +404,34 @@ def _python(words: Sequence[str], place: _Place) -> Iterator[Program]:
             break
         if not word.startswith("-") or word == "-":
             break
-        flag = re.match(r"-[bBdEhiIOPqsSuvVxR?]*([cmWX])(.*)", word, re.DOTALL)
         at += 1
+        if word.startswith(("--help", "--version")) or re.match(r"-[bBdEiIOPqsSuvxR]*[hV?]", word):
+            return
+        flag = re.match(r"-[bBdEiIOPqsSuvxR]*([cmWX])(.*)", word, re.DOTALL)
         if flag is None:
+            at += word == "--check-hash-based-pycs"
             continue
         rest = [flag[2]] if flag[2] else []
         if flag[1] == "c":
+            yield from _code([*rest, *words[at:]], place)
             return
         if flag[1] == "m":
             yield from _module([*rest, *words[at:]], place)
             return
         at += not rest  # the value of -W or -X
-    if at < len(words) and words[at] != "-":
+    if at == len(words) or words[at] == "-":
+        yield from _code([place.input, *words[at + 1 :]], place)
+    elif place.path(words[at]) in place.written:
+        yield from _code([place.written[place.path(words[at])], *words[at + 1 :]], place)
+    else:
         yield _end(words[at:], place, is_script=True)
+
+
+def _code(words: Sequence[str], place: _Place) -> Iterator[Program]:
+    """The doubt that Python code, with its arguments, starts a trainer."""
+    if any(_NAMES_GROUP.search(word) for word in words) and re.search(r"\btrain\b", words[0]):
+        doubt = place.doubt or "what its Python code runs cannot be told"
+        yield Program(("python", *words), doubt=doubt, is_hidden=True)
 
 
 def _module(words: Sequence[str], place: _Place) -> Iterator[Program]:
@@ -396,18 +462,19 @@ def _shell(words: Sequence[str], place: _Place) -> Iterator[Program]:
     rest = words[at:]
     if runs_text:
         if rest:
-            yield from _text(rest[0], replace(place, arguments=tuple(rest[1:])))
+            arguments = (*rest[1:], *place.arguments)
+            yield from _text(rest[0], replace(place, arguments=arguments))
     elif not rest or rest[0] in ("-", "/dev/stdin") or "-s" in words[:at]:
         fed = replace(place, doubt=place.doubt or "it is fed to a shell")
         yield from _text(place.input, fed)
     elif rest[0].rsplit("/", 1)[-1] == _ENTRY_POINT:
         yield from _entry_point(rest[1:], place)
-    elif posixpath.normpath(rest[0]) in place.written or rest[0].startswith("<("):
+    elif place.path(rest[0]) in place.written or rest[0].startswith("<("):
         yield from _file(rest, place)
     elif _is_left_to_shell(rest[0]):
         yield from _variable(rest, place)
     else:
-        yield _end(rest, place)
+        yield from _unknown(rest, place)
 
 
 def _entry_point(words: Sequence[str], place: _Place) -> Iterator[Program]:
@@ -439,83 +506,96 @@ def _either(words: Sequence[str], place: _Place) -> Iterator[Program]:
 
 def _text(text: str, place: _Place) -> Iterator[Program]:
     """Follow each simple command of a shell's text."""
-    known = (*place.arguments, *place.assigned)
+    place.budget.spend(len(text) + COMMAND_COSTS)
+    known = (*place.arguments, *place.assigned, place.input)
     if NEEDED not in text and not any(NEEDED in word for word in known):
         return
-    folders = [place.folder]
+    folders: dict[Scope, str] = {}
+    left: dict[Scope, str] = {}  # shells that a command ended, or may have, for this doubt
     written = dict(place.written)
-    assigned = list(place.assigned)
-    last: Sequence[str] = ()
+    assigned = dict(place.assigned)
     for command in simple_commands(text):
-        place.read[0] += 1
-        if place.read[0] > MAX_COMMANDS:
-            raise ValueError("it has too many commands")
-        folders = folders[: command.depth + 1]
-        folders += folders[-1:] * (command.depth + 1 - len(folders))
+        place.budget.spend(COMMAND_COSTS)
+        scope, words = command.scope, command.words
+        doubts = [left[shell] for shell in scope.shells if shell in left]
+        if "" in doubts:
+            continue
+        folder = next((folders[shell] for shell in scope.shells if shell in folders), place.folder)
         here = replace(
             place,
-            folder=folders[-1],
-            doubt=place.doubt or _conditional(command, last),
+            folder=folder,
+            doubt=next(filter(None, (place.doubt, scope.whole_doubt, *doubts)), ""),
             depth=place.depth + 1,
-            input=command.input or _fed(command.feeder),
             written=written,
             assigned=assigned,
         )
-        words = command.words
-        for word in words:
-            if _ASSIGNMENT.match(word) and word not in assigned:
-                assigned.append(word)
+        read = command.input or written.get(here.path(command.source), "")
+        here.input = read or _fed(command.feeder, here) or place.input
+        assigned.update(dict.fromkeys(_assignments(words, here.input)))
         if words[:1] in (["cd"], ["pushd"]) and len(words) > 1:
-            folders[-1] = posixpath.join(folders[-1], words[-1])
-        elif words[:2] == ["set", "--"]:
-            place = replace(place, arguments=("", *words[2:]))
+            folders[scope.shell] = posixpath.join(folder, words[-1])
+        elif words[:1] == ["set"]:
+            place = replace(place, arguments=(*place.arguments, *words[1:]))
+        elif words[:1] == ["export"]:
+            place = replace(place, exported=tuple(assigned))
+        elif not words:
+            yield from _hidden("a compound command", (read,), here)
         else:
             yield from _follow(words, here)
-        if command.output or words[:1] == ["tee"]:
-            output = posixpath.normpath(command.output or words[-1])
-            written[output] = command.input or _fed(command.feeder) or " ".join(words[1:])
+        files = [*words[1:], command.output] if words[:1] == ["tee"] else [command.output]
+        for output in filter(None, files):
+            written[here.path(output)] = here.input or " ".join(words[1:])
         for inner in command.substitutions:
             yield from _text(inner, replace(here, doubt=here.doubt or "it is in a substitution"))
-        if _ends_shell(command):
-            return
-        last = words
+        if _ends_shell(words) and not here.doubt:
+            left[scope.shell] = "" if scope.is_certain else "a command before it may end the shell"
 
 
-def _conditional(command: SimpleCommand, last: Sequence[str]) -> str:
-    """Why it is open whether a command of a text runs; empty if it is not."""
-    if command.within:
-        return f"it is in {command.within}"
-    if command.after == "||":
-        return "it runs only if another command fails"
-    if command.after == "&&" and last[:1] and last[0] in ("[", "[[", "test", "false"):
-        return "it runs only if a test succeeds"
-    return ""
+def _assignments(words: Sequence[str], read: str) -> Iterator[str]:
+    """What a command puts in variables, as far as its words and what it reads tell."""
+    yield from filter(_ASSIGNMENT.match, words)
+    if words[:2] == ["printf", "-v"]:
+        yield " ".join(words[2:])
+    elif words[:1] and words[0] in _READING:
+        yield read
 
 
-def _ends_shell(command: SimpleCommand) -> bool:
-    """Whether nothing behind a command runs."""
-    is_certain = not command.within and not command.depth and command.after not in ("&&", "||", "|")
-    return is_certain and (
-        command.words[:1] == ["exit"] or (command.words[:1] == ["exec"] and len(command.words) > 1)
-    )
+def _ends_shell(words: Sequence[str]) -> bool:
+    """Whether nothing that a shell was to do behind a command is done."""
+    return words[:1] == ["exit"] or (words[:1] == ["exec"] and len(words) > 1)
 
 
-def _fed(feeder: SimpleCommand | None) -> str:
-    """What the command before it in a pipeline prints, as far as its words tell."""
-    return "" if feeder is None else feeder.input or " ".join(feeder.words[1:])
+def _fed(feeder: SimpleCommand | None, place: _Place) -> str:
+    """What the commands before it in a pipeline may print, as far as their words tell."""
+    texts: list[str] = []
+    for _ in range(MAX_FEEDERS):
+        if feeder is None:
+            break
+        words = feeder.words[1:]
+        texts += (feeder.input, *_written((*words, feeder.source), place), " ".join(words))
+        feeder = feeder.feeder
+    return "\n".join(filter(None, texts))
+
+
+def _written(words: Sequence[str], place: _Place) -> list[str]:
+    """What is in those files among the words that were written before."""
+    paths = map(place.path, words) if place.written else ()
+    return [place.written[path] for path in paths if path in place.written]
 
 
 def _is_left_to_shell(word: str) -> bool:
     """Whether a shell decides what a program's or script's name is: a variable, a pattern."""
-    name = word.rsplit("/", 1)[-1]
+    name = _SUBSTITUTION.sub("$", word).rsplit("/", 1)[-1]
     return bool(re.search(r"[$`*?{]", name)) or (name.startswith("[") and "]" in name)
 
 
 def _variable(words: Sequence[str], place: _Place) -> Iterator[Program]:
     """A program named by a variable: whatever is known of it may run, but that cannot be told."""
-    doubt = place.doubt or f"its program is {words[0]}, left to a shell"
+    doubt = place.doubt or f"its program is {words[0][:60]}, left to a shell"
     yield from _behind(_TORCHRUN, words[1:], replace(place, doubt=doubt))
-    yield from _hidden(words[0], (*place.assigned, *place.arguments), replace(place, doubt=doubt))
+    given = words[1:] if any(re.fullmatch(r"-[a-z]*c", word) for word in words) else ()
+    texts = (*words[:1], *given, *place.assigned, *place.arguments, place.input)
+    yield from _hidden(words[0], texts, replace(place, doubt=doubt))
 
 
 def may_start_a_chain(word: str) -> bool:
