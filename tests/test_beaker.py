@@ -66,7 +66,7 @@ def test_a_broken_beaker_config_is_no_traceback(run: Run, tmp_path: Path, text: 
     result = run("generate", "58362402", BEAKER_CONFIG=str(tmp_path / "beaker.yml"))
 
     assert result.returncode == 1
-    assert f"no usable Beaker token in {tmp_path / 'beaker.yml'}. Take" in result.stderr
+    assert f"no usable Beaker token in {tmp_path / 'beaker.yml'}. Get" in result.stderr
     assert "Traceback" not in result.stderr
 
 
@@ -94,7 +94,7 @@ def test_a_beaker_config_that_is_no_yaml_is_no_traceback(
     result = run("generate", "58362402", BEAKER_CONFIG=str(tmp_path / "beaker.yml"))
 
     assert result.returncode == 1
-    assert f"no usable Beaker token in {tmp_path / 'beaker.yml'}. Take" in result.stderr
+    assert f"no usable Beaker token in {tmp_path / 'beaker.yml'}. Get" in result.stderr
     assert "Traceback" not in result.stderr
 
 
