@@ -36,7 +36,7 @@ from olmix_evalscript.report import Report
 from olmix_evalscript.swarm import mentions
 
 PAGE_SIZE = 50  # the server's own limit
-WORKERS = 48  # calls under way at once
+WORKERS = 64  # calls under way at once
 ATTEMPT_SECONDS = 30.0  # after which a call without an answer is made anew
 LONGEST_PAUSE = 4.0  # seconds between two attempts
 PAGES_AHEAD = 4  # whose specs are fetched while an earlier page is waited for

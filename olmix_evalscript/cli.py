@@ -20,8 +20,8 @@ def main() -> NoReturn:
     takes_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if takes_interrupts:  # not so behind nohup
         signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
-    import olmix_evalscript.commands  # noqa: F401 - each adds itself to the app
     from olmix_evalscript.app import EXIT_FAILED, Session, app
+    from olmix_evalscript.commands import add_to_app
     from olmix_evalscript.console import Console, open_streams, writing_to_stdout
     from olmix_evalscript.errors import EvalScriptError, UsageError
 
@@ -38,6 +38,7 @@ def main() -> NoReturn:
     if any(re.fullmatch("(--[a-z-]+=)?", word) for word in words[:split]):
         console.error(UsageError("an argument is empty: is a variable of your shell not set?"))
         sys.exit(EXIT_USAGE)
+    add_to_app(words)
     session = Session(console, tuple(words[split + 1 :]))
     try:
         with writing_to_stdout():
