@@ -162,6 +162,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
         f"  bash {name} --list      see each variant's latest complete checkpoint",
         f"  bash {name} --dry-run   try it without submitting",
         f"  bash {name}             submit; see --help for the other options",
+        "Only the settings below and the variants at its end differ between such scripts.",
     ]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     if training:
