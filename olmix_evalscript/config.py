@@ -95,7 +95,7 @@ def _scalars(block: dict[str, Any], key: str) -> dict[str, str]:
     if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
         raise ValueError(f"{key} does not map domains to numbers")
     for domain, text in values.items():
-        if re.fullmatch(r"[-+]?0[0-9_]+", text):
+        if re.fullmatch(r"[-+]?0[0-7_]*[1-7][0-7_]*", text):
             raise ValueError(f"{domain} has {text}, which YAML reads as octal")
     return values
 
@@ -127,7 +127,7 @@ def _mapping(path: Path, what: str) -> dict[str, Any]:
     data = yamltext.load_file(path, what)
     if not isinstance(data, dict):
         raise InvalidInputError(f"cannot use the {what} {path}: it is not a mapping")
-    if _has_merge_key(data):
+    if _has_merge_key({key: data[key] for key in (*KEYS, "eval", "priors", "<<") if key in data}):
         raise InvalidInputError(
             f"cannot use the {what} {path}: it has a YAML merge key (<<), which is not followed; "
             "write out what it stands for"

@@ -156,8 +156,8 @@ def collect(
         exact: Refuse to leave out a metric.
 
     Raises:
-        FitError: If no step is that of most variants, the step has no results, no metric is left,
-            or olmix could not read those that are.
+        FitError: If no step is that of most variants, the step has no results or such as cannot be
+            compared, no metric is left, or olmix could not read those that are.
     """
     check_metrics(metrics)
     doubts: list[str] = []
@@ -170,6 +170,8 @@ def collect(
         ]
     elif not any(step in steps for steps in results.bpb.values()):
         _refuse_step(step, swarm, results)
+    if step in results.conflicts:
+        raise FitError(results.conflicts[step])
     bpb = {v.run_name: results.bpb.get(v.run_name, {}).get(step, {}) for v in swarm.variants}
     left = [metric for metric in metrics if _may_have_bpb(metric.task, bpb.values())]
     without = tuple(metric.task for metric in metrics if metric not in left)

@@ -48,7 +48,8 @@ class Results:
     #: Whether any model is a plain checkpoint of these runs, and one that is not.
     has_runs: bool = True
     stranger: str = ""
-    #: Step to what is odd about the results at it, a line each.
+    #: Step to why the results at it cannot be compared, and to what is odd about them, a line each.
+    conflicts: Mapping[int, str] = field(default_factory=dict)
     doubts: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     def steps(self, run_name: str) -> list[int]:
@@ -107,9 +108,10 @@ def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Resu
 
     Raises:
         FitError: If there is no file, one cannot be read, is cut off, or has a value that is not a
-            BPB, or if two results contradict each other or cannot be compared.
+            BPB, or if two results contradict each other.
     """
     models = _Models(run_names)
+    conflicts: dict[int, str] = {}
     doubts: dict[int, list[str]] = defaultdict(list)
     try:
         if os.path.isdir(path):
@@ -119,14 +121,16 @@ def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Resu
                 for model, by_task in found.items()
             }
             bpb = _by_run(values, models, lambda model, task: found[model][task].place)
-            _compare(found, models, doubts)
+            conflicts = _compare(found, models, doubts)
         else:
             values = _of_table(_table(path), path, models, frozenset(tasks))
             bpb = _by_run(values, models, lambda model, task: str(path))
     except OSError as error:
         raise FitError(f"cannot read {error.filename or path}: {error.strerror}") from None
     _compare_forms(values, models, doubts)
-    return Results(bpb, tuple(sorted(models.others)), models.has_runs, models.stranger, doubts)
+    return Results(
+        bpb, tuple(sorted(models.others)), models.has_runs, models.stranger, conflicts, doubts
+    )
 
 
 def _by_run(
@@ -276,36 +280,41 @@ def _newest(
 
 def _compare(
     found: Mapping[str, Mapping[str, _Result]], models: _Models, doubts: dict[int, list[str]]
-) -> None:
+) -> dict[int, str]:
     """Compare how the results of a task at a step were made.
 
-    Raises:
-        FitError: If they are values of different metrics, or of different numbers of instances.
+    Returns:
+        The steps with values of different metrics, or of different numbers of instances, and where.
     """
-    first: dict[tuple[int, str], tuple[str, _Result]] = {}
+    first: dict[tuple[int, str, str], tuple[str, _Result]] = {}  # step, task, what is compared
+    conflicts: dict[int, str] = {}
     unlike: dict[int, dict[str, tuple[str, str]]] = defaultdict(dict)  # step, task, two models
     for model, by_task in found.items():
         _, step = models.checkpoint(model) or ("", 0)
         for task, result in by_task.items():
-            if result.value is None:
-                continue
-            other_model, other = first.setdefault((step, task), (model, result))
-            for what in ("metric", "num_instances"):
-                values = getattr(other, what), getattr(result, what)
-                if None not in values and values[0] != values[1]:
-                    raise FitError(
+            for what in ("metric", "num_instances", "task_hash"):
+                value = getattr(result, what)
+                if result.value is None or value is None:
+                    continue
+                other_model, other = first.setdefault((step, task, what), (model, result))
+                if getattr(other, what) == value:
+                    continue
+                if what == "task_hash":
+                    unlike[step].setdefault(task, (other_model, model))
+                else:
+                    conflicts.setdefault(
+                        step,
                         f"the results of {shown(task)} at step {step} cannot be compared: {what} "
-                        f"is {shown(str(values[0]))} in {other.place} and {shown(str(values[1]))} "
-                        f"in {result.place}. Evaluate one of them again."
+                        f"is {shown(str(getattr(other, what)))} in {other.place} and "
+                        f"{shown(str(value))} in {result.place}. Evaluate one of them again.",
                     )
-            if other.task_hash and result.task_hash and other.task_hash != result.task_hash:
-                unlike[step].setdefault(task, (other_model, model))
     for step, tasks in unlike.items():
         task, (one, another) = next(iter(tasks.items()))
         doubts[step].append(
             f"{counted(len(tasks), 'task')} evaluated with other settings (task_hash) for some "
             f"variants, such as {shown(task)} of {one} and of {another}"
         )
+    return conflicts
 
 
 def _compare_forms(found: Iterable[str], models: _Models, doubts: dict[int, list[str]]) -> None:

@@ -42,7 +42,7 @@ def test_a_setting_that_would_be_lost_is_refused(tmp_path: Path, text: str, prob
 
 
 def test_other_settings_of_a_launch_are_no_concern(tmp_path: Path) -> None:
-    text = "eval_interval: 500\neval_metrics: [loss]\neval_tasks: [lambada]\n"
+    text = "eval_interval: 500\neval_metrics: [loss]\neval_tasks: [lambada]\na: {<<: {b: c}}\n"
 
     assert config(tmp_path, text).tasks == ("lambada",)
 

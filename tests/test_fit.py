@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -305,6 +306,15 @@ def test_all_of_mmlu_and_its_averages_are_taken() -> None:
     for metrics in (whole, averages):
         found = collect(swarm(HALVES), results({100: {m.task: 0.8 for m in metrics}}), metrics)
         assert found.metrics == tuple(metrics)
+
+
+def test_results_that_cannot_be_compared_are_refused_at_their_step() -> None:
+    steps = {100: everything(), 200: everything()}
+    found = replace(results(steps, steps), conflicts={200: "they cannot be compared"})
+
+    assert collect(swarm(HALVES, HALVES), found, METRICS, step=100).step == 100
+    with pytest.raises(FitError, match="they cannot be compared"):
+        collect(swarm(HALVES, HALVES), found, METRICS, step=200)
 
 
 def test_one_task_in_two_columns_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,26 @@ def doubts(path: Path, step: int = 100) -> list[str]:
         ({"num_instances": 10}, {"num_instances": 1000}, "num_instances is 10 in .* and 1000"),
     ],
 )
-def test_results_of_another_kind_are_refused(
+def test_results_of_another_kind_are_a_conflict(
     folder: Path, one: dict[str, Any], another: dict[str, Any], problem: str
 ) -> None:
     write(folder, result_line(RUN, TASK, **one), result_line(OTHER, TASK, **another))
 
-    with pytest.raises(FitError, match=f"{TASK} at step 100 cannot be compared: {problem}"):
-        load(folder, [RUN, OTHER], [TASK])
+    found = load(folder, [RUN, OTHER], [TASK]).conflicts
+
+    assert re.search(f"{TASK} at step 100 cannot be compared: {problem}", found[100])
+
+
+def test_results_that_do_not_say_how_they_were_made_hide_no_conflict(folder: Path) -> None:
+    third = "mix-58362402-0002"
+    write(
+        folder,
+        result_line(RUN, TASK),
+        result_line(OTHER, TASK, num_instances=10),
+        result_line(third, TASK, num_instances=20),
+    )
+
+    assert list(load(folder, [RUN, OTHER, third], [TASK]).conflicts) == [100]
 
 
 def test_results_of_another_kind_at_another_step_do_not_matter(folder: Path) -> None:
@@ -86,7 +100,7 @@ def test_results_of_another_kind_at_another_step_do_not_matter(folder: Path) -> 
         result_line(OTHER, TASK, step=200, num_instances=1000),
     )
 
-    assert doubts(folder) == []
+    assert load(folder, [RUN, OTHER], [TASK]).conflicts == {}
 
 
 def test_other_settings_of_a_task_are_doubtful(folder: Path) -> None:

@@ -437,6 +437,19 @@ def test_the_step_is_that_of_the_swarm_whatever_is_chosen(swarm: Evaluated) -> N
     assert lacking(done) == ["Results of 0 of 2 tasks (only at step 5): variant 2"]
 
 
+def test_results_at_different_steps_need_a_choice(swarm: Evaluated) -> None:
+    swarm.write(2)
+    swarm.put(0, step="step5")
+    swarm.put(1, step="step10")
+
+    done = swarm.results()
+
+    assert lacking(done) == [
+        "No step is that of most variants yet: wait for more results, or choose one with --step"
+    ]
+    assert (done.returncode, "collect" in done.stdout) == (1, False)
+
+
 def test_results_that_nobody_has_yet_are_waited_for(swarm: Evaluated) -> None:
     swarm.write(2)
     swarm.put(0, result("lambada"))

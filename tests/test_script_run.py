@@ -1171,7 +1171,7 @@ def test_an_interrupt_leaves_no_child_and_says_how_to_go_on(
 
     assert process.returncode == status
     assert "Submitted: 1 of 3 variants" in output
-    assert f"To submit variant 2: bash {three.path} --only 2, with the same options" in output
+    assert f"To submit variant 2: bash {three.path} --only 2, with your other options" in output
     assert [line for line in three.started().splitlines() if is_alive(line.split()[0])] == []
 
 
@@ -1333,6 +1333,18 @@ def test_a_list_that_nobody_gets_is_an_error(desk: Desk) -> None:
     )  # fmt: skip
 
     assert done.returncode == 1
+
+
+def test_a_list_into_a_closed_stream_says_nothing(desk: Desk) -> None:
+    desk.write(names(1))
+    desk.save(names(1)[0], "step5")
+
+    done = subprocess.run(
+        [BASH, "-c", f"'{BASH}' '{desk.path}' --list >&-"],
+        env=desk.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "1 variant has a checkpoint, at step 5\n")
 
 
 def test_another_shell_says_that_it_takes_bash(desk: Desk) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.desk import BASH, LONG, S3, STUB, TASKS, Desk, is_alive, until
+from tests.desk import BASH, GS, LONG, S3, STUB, TASKS, WEKA, Desk, is_alive, until
 from tests.factories import GROUP
 from tests.storage import lack
 
@@ -712,6 +712,14 @@ def test_a_cluster_that_cannot_read_weka_is_refused(four: Desk, cluster: str) ->
     assert (done.returncode, four.calls()) == (2, [])
 
 
+def test_only_the_chosen_variants_must_be_readable_from_a_cluster(desk: Desk) -> None:
+    save(desk, "mix-a")
+    desk.write(["mix-a", "mix-b"], clusters=(WEKA, GS))
+    desk.tool("gcloud", "exit 0")
+
+    assert "cannot read" not in desk.run("--only", "1", "--", "-c", "goog").stderr
+
+
 def test_arguments_that_olmo_cookbook_does_not_take_are_tried_once(four: Desk) -> None:
     done = four.run("--", "--priority", "hihg")
 
@@ -732,7 +740,7 @@ def test_what_failed_when_it_was_repeated_is_repeated_alone(four: Desk) -> None:
 
     done = four.run("--again", COOKBOOK_FAIL="mix-c")
 
-    assert f"bash {four.path} --again --only 2, with the same options" in done.stdout
+    assert f"bash {four.path} --again --only 2, with your other options" in done.stdout
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- 2>&-", ">&- 2>&- <&-"])
@@ -813,7 +821,7 @@ def test_ctrl_c_stops_all_that_are_under_way(four: Desk) -> None:
     output, _ = process.communicate(timeout=LONG)
 
     assert "Interrupted, so check on Beaker whether it was submitted: variants 0-2\n" in output
-    assert f"To submit variant 3: bash {four.path} --only 3, with the same options\n" in output
+    assert f"To submit variant 3: bash {four.path} --only 3, with your other options\n" in output
     assert process.returncode == 130
     assert [line for line in four.started().splitlines() if is_alive(line.split()[0])] == []
     assert not lock(four).exists()

@@ -237,7 +237,7 @@ heed_extra_args() {
     [ -z "$CHANGES" ] || RESULT_ARGS+=("$NAME${TAKES:+=$value}")
     case "$NAME" in
       --env-name) NAMED_ENVIRONMENT=1 ;;
-      --remote-output-prefix) RESULTS_ROOT="$value" ;;
+      --remote-output-prefix) RESULTS_ROOT="${value%/}" ;;
     esac
   done
   case "$DASHBOARD" in '' | *[[:cntrl:]]*) refuse "'$DASHBOARD' is not a dashboard" ;; esac
@@ -400,11 +400,12 @@ storage() { # path
 need_storage() {
   local i
   for i in "${!DIRECTORIES[@]}"; do
+    is_chosen "$i" || continue
     case "${DIRECTORIES[i]} $CLUSTER" in
       "/weka/"*" "*goog* | "/weka/"*" "*augusta*) refuse "the cluster $CLUSTER cannot read /weka" ;;
     esac
     storage "${DIRECTORIES[i]}"
-    [ -z "$MISSING" ] || ! is_chosen "$i" || fail "$MISSING"
+    [ -z "$MISSING" ] || fail "$MISSING"
   done
 }
 
@@ -1120,7 +1121,7 @@ summary() {
     maybe+=("${NUMBERS[i]}")
     TODO[i]=''
   done
-  [ ${#maybe[@]} -eq 0 ] ||
+  [ ${#maybe[@]} -eq 0 ] || [ -n "$DRY_RUN" ] ||
     warn "Interrupted, so check on Beaker whether it was submitted: $(named "${maybe[@]}")"
   [ -z "$STOPPED" ] || warn "Stopped: $STOPPED"
   [ -z "$DRY_RUN" ] || return
@@ -1131,6 +1132,7 @@ summary() {
   if [ ${#numbers[@]} -gt 0 ]; then
     i=$(ranges "${numbers[@]}")
     [ -z "$AGAIN" ] && [ ${#maybe[@]} -eq 0 ] || only=" --only ${i// /}"
+    [ -z "$only" ] || OPTIONS="your other options"
     say "To submit $(named "${numbers[@]}"): bash $SCRIPT${AGAIN:+ --again}$only, with $OPTIONS"
   fi
   [ ${#CHECKPOINTS[@]} -eq ${#NUMBERS[@]} ] ||
@@ -1189,19 +1191,22 @@ load_results() { # URL
 }
 
 show_results() {
-  local step lines kind complete numbers total=$((${#TASKS[@]} + ${#HF_TASKS[@]}))
+  local step at='' lines kind complete numbers total=$((${#TASKS[@]} + ${#HF_TASKS[@]}))
   lines=$(results_of_variants | count_results)
   step="${STEP:-${lines%%$'\n'*}}"
   choose
   lines=$(grep -E "^($(IFS='|' && printf '%s' "${NUMBERS[*]}"))$TAB" <<<"${lines#*$'\n'}")
   complete=$(grep -c "$TAB$total of " <<<"$lines")
-  say "$(have "$complete") results of all tasks ($total)${step:+ at step $step}"
+  case "$step" in '') ;; several) at=" at one step or another" ;; *) at=" at step $step" ;; esac
+  say "$(have "$complete") results of all tasks ($total)$at"
   awk -F "$TAB" -v all="$total of " 'index($2, all) != 1 && !seen[$2]++ { print $2 }' <<<"$lines" |
     sort -rn | while IFS= read -r kind; do
     numbers=$(awk -F "$TAB" -v kind="$kind" '$2 == kind { print $1 }' <<<"$lines")
     warn "Results of $kind: $(named "$numbers")"
   done
-  if [ "$complete" -eq 0 ]; then
+  if [ "$step" = several ] && [ "$complete" -gt 0 ]; then
+    fail "No step is that of most variants yet: wait for more results, or choose one with --step"
+  elif [ "$complete" -eq 0 ]; then
     say "When they are in:"
   elif [ "$complete" -lt ${#NUMBERS[@]} ]; then
     say "When the others are in, or else with --allow-partial:"
@@ -1244,10 +1249,11 @@ print_results() { # folder
   done
 }
 
-# The step that more than half of the variants have results at, if there is just one; then of each
-# variant its number, and how many of the tasks it has results of at that step. Where there is no such
-# step, its own with the most counts. A task is named by its alias, or else by task_name; a line where
-# that is not plain, or that is cut off, counts for nothing. Aggregates of several tasks are none.
+# The step that more than half of the variants have results at, if there is just one, or "several" where
+# results are at other steps; then of each variant its number, and how many of the tasks it has results
+# of at that step. Where there is no such step, its own with the most counts. A task is named by its
+# alias, or else by task_name; a line where that is not plain, or that is cut off, counts for nothing.
+# Aggregates of several tasks are none.
 count_results() {
   LC_ALL=C awk -F "$TAB" '
     function text(key,    rest, found, value) {
@@ -1282,9 +1288,12 @@ count_results() {
       if (count[number, step] > most[number]) most[number] = count[number, step]
     }
     END {
-      for (step in having) if (2 * having[step] > variants) { shared = step; shares++ }
+      for (step in having) {
+        found++
+        if (2 * having[step] > variants) { shared = step; shares++ }
+      }
       if (shares != 1) shared = ""
-      print shared
+      print (shared == "" && found > 1 ? "several" : shared)
       for (i = 1; i <= variants; i++) {
         number = order[i]
         found = (shared == "" ? most[number] : count[number, shared]) + 0
@@ -1303,9 +1312,9 @@ variants() {
 
 # A pipe or file would get the number of a stream that whoever started this closed.
 open_streams() {
-  : >&2 || exec 2>/dev/null
-  { : >&1; } 2>/dev/null || exec >/dev/null
-  { : <&0; } 2>/dev/null || exec </dev/null
+  : 9>&2 || exec 2>/dev/null
+  { : 9>&1; } 2>/dev/null || exec >/dev/null
+  { : 9<&0; } 2>/dev/null || exec </dev/null
 }
 
 main() {
