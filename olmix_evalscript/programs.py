@@ -201,6 +201,7 @@ _TRAINER = re.compile(r"\btrain\.py\b|\w\.train\b")
 #: A word that only a shell takes apart.
 _OF_A_SHELL = re.compile(r"[;&|]+$|[0-9&]?>{1,2}|<{1,3}|[\w./-]+;")
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\[[^]]*\])?\+?=")
+_ASSIGNS = re.compile(rf"^(?:{_ASSIGNMENT.pattern})|\$\{{\w+:?=")
 _SUBSTITUTION = re.compile(r"\$\([^)]*\)+|`[^`]*`")
 _NAMES_GROUP = re.compile(r"(?:^|\W)(?:-g|--group-id)")
 
@@ -281,6 +282,7 @@ def _other(words: Sequence[str], name: str, place: _Place) -> Iterator[Program]:
 def _unknown(words: Sequence[str], place: _Place) -> Iterator[Program]:
     """A program of which all that is known is what it is given, in one way or another."""
     yield _end(words, place)
+    place.budget.spend(len(place.exported))
     read = place.input if any(map(may_start_a_chain, words)) else ""
     exported = filter(_NAMES_GROUP.search, place.exported)
     yield from _hidden(words[0], (read, *exported, *_written(words, place)), place)
@@ -308,6 +310,7 @@ def _end(words: Sequence[str], place: _Place, *, is_script: bool = False) -> Pro
     words = tuple(words)
     if is_script and _is_left_to_shell(words[0]):
         texts = (*words, *place.assigned, *place.arguments)
+        place.budget.spend(len(texts))
         found = any(_TRAINER.search(text) for text in texts)
         doubt = place.doubt or f"the script {words[0][:60]} is left to a shell"
         return Program(texts if found else words[:1], doubt=doubt if found else "", is_hidden=found)
@@ -507,13 +510,13 @@ def _either(words: Sequence[str], place: _Place) -> Iterator[Program]:
 def _text(text: str, place: _Place) -> Iterator[Program]:
     """Follow each simple command of a shell's text."""
     place.budget.spend(len(text) + COMMAND_COSTS)
-    known = (*place.arguments, *place.assigned, place.input)
+    known = (*place.arguments, *place.assigned, *place.written.values(), place.input)
+    place.budget.spend(len(known))
     if NEEDED not in text and not any(NEEDED in word for word in known):
         return
     folders: dict[Scope, str] = {}
     left: dict[Scope, str] = {}  # shells that a command ended, or may have, for this doubt
-    written = dict(place.written)
-    assigned = dict(place.assigned)
+    written, assigned = place.written, place.assigned  # what a text leaves behind stays
     for command in simple_commands(text):
         place.budget.spend(COMMAND_COSTS)
         scope, words = command.scope, command.words
@@ -526,8 +529,6 @@ def _text(text: str, place: _Place) -> Iterator[Program]:
             folder=folder,
             doubt=next(filter(None, (place.doubt, scope.whole_doubt, *doubts)), ""),
             depth=place.depth + 1,
-            written=written,
-            assigned=assigned,
         )
         read = command.input or written.get(here.path(command.source), "")
         here.input = read or _fed(command.feeder, here) or place.input
@@ -542,9 +543,13 @@ def _text(text: str, place: _Place) -> Iterator[Program]:
             yield from _hidden("a compound command", (read,), here)
         else:
             yield from _follow(words, here)
-        files = [*words[1:], command.output] if words[:1] == ["tee"] else [command.output]
-        for output in filter(None, files):
-            written[here.path(output)] = here.input or " ".join(words[1:])
+        files = [command.output]
+        if "tee" in words or words[:1] in (["cp"], ["mv"]):
+            files += words[1:]
+        content = "\n".join(filter(None, (here.input, *_written(words, here), " ".join(words[1:]))))
+        for path in map(here.path, filter(None, files)):
+            place.budget.spend(len(content))
+            written[path] = "\n".join(filter(None, (written.get(path), content)))
         for inner in command.substitutions:
             yield from _text(inner, replace(here, doubt=here.doubt or "it is in a substitution"))
         if _ends_shell(words) and not here.doubt:
@@ -553,7 +558,7 @@ def _text(text: str, place: _Place) -> Iterator[Program]:
 
 def _assignments(words: Sequence[str], read: str) -> Iterator[str]:
     """What a command puts in variables, as far as its words and what it reads tell."""
-    yield from filter(_ASSIGNMENT.match, words)
+    yield from words[1:] if words[:1] == ["for"] else filter(_ASSIGNS.search, words)
     if words[:2] == ["printf", "-v"]:
         yield " ".join(words[2:])
     elif words[:1] and words[0] in _READING:
@@ -594,7 +599,8 @@ def _variable(words: Sequence[str], place: _Place) -> Iterator[Program]:
     doubt = place.doubt or f"its program is {words[0][:60]}, left to a shell"
     yield from _behind(_TORCHRUN, words[1:], replace(place, doubt=doubt))
     given = words[1:] if any(re.fullmatch(r"-[a-z]*c", word) for word in words) else ()
-    texts = (*words[:1], *given, *place.assigned, *place.arguments, place.input)
+    known = (*place.assigned, *place.arguments, *place.written.values(), place.input)
+    texts = (*words[:1], *given, *known)
     yield from _hidden(words[0], texts, replace(place, doubt=doubt))
 
 

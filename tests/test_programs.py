@@ -213,11 +213,6 @@ TRAINS_NOTHING: dict[str, list[str]] = {
         "-c",
         f"cat <<'EOF'\n$(python {TEXT})\nEOF",
     ],
-    "a text that is printed before a variable runs": [
-        "bash",
-        "-c",
-        f"printf '%s' 'python {TEXT}' > note; $X",
-    ],
     "a variable that no script finds": ["bash", "-c", f"CMD='python {TEXT}'; ./run.sh"],
     "a filter behind a report": ["bash", "-c", f"echo 'python {TEXT}' | sort | notify -m done"],
     "a variable for a report": ["bash", "-c", f"$PYTHON report.py --text 'python {TEXT}'"],
@@ -501,6 +496,33 @@ def test_a_text_for_an_unknown_program_stays_open(given: str) -> None:
         assert caught.value.group_id == "58362402"
 
 
+DOCUMENT = f"cat > run.sh <<'E'\npython {TEXT}\nE\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"printf '%s' 'python {TEXT}' > note; $X",
+        f"{DOCUMENT}nohup bash -c 'bash run.sh' > log 2>&1",
+        f"{DOCUMENT}eval 'bash run.sh'",
+        f"{DOCUMENT}X=$(bash run.sh)",
+        f"{DOCUMENT}SCRIPT=run.sh; bash $SCRIPT",
+        f"{DOCUMENT}for f in *.sh; do bash $f; done",
+        f"{DOCUMENT}cp run.sh b.sh; bash b.sh",
+        f"{DOCUMENT}sed s/x/y/ run.sh > b.sh; bash b.sh",
+        f"echo 'python {TEXT}' > run.sh; echo 'echo done' >> run.sh; bash run.sh",
+        f"for cmd in 'python {TEXT}' 'echo done'; do eval \"$cmd\"; done",
+        f"eval 'echo \"python {TEXT}\" > run.sh'; bash run.sh",
+        f"cat > env.sh <<'E'\nexport CMD='python {TEXT}'\nE\nsource ./env.sh\n$CMD",
+        f': "${{CMD:=python {TEXT}}}"; $CMD',
+        f"echo 'python {TEXT}' | sudo tee run.sh; ./run.sh",
+    ],
+)
+def test_what_a_job_wrote_or_set_and_may_run_stays_open(text: str) -> None:
+    with pytest.raises(TrainerCommandError):
+        parse_trainer(["bash", "-c", text])
+
+
 @pytest.mark.parametrize(
     "module",
     [
@@ -618,6 +640,13 @@ def test_no_text_for_a_shell_is_beyond_it(pieces: list[str]) -> None:
         ["bash", "-c", "$(" * 20_000 + "train"],
         ["bash", "-c", "$(" * 8 + "a " * 1000 + "train.py" + ")" * 8],
         ["bash", "-c", "".join(f"A{at}=train\n" for at in range(5000)) + "$X\n" * 5000],
+        [
+            "bash",
+            "-c",
+            "".join(f"export a{at}=1\n" for at in range(3500)) + "x y\n" * 10_000 + TEXT,
+        ],
+        ["bash", "-c", "".join(f"a{at}=1\n" for at in range(4000)) + "python $X\n" * 5000 + TEXT],
+        ["bash", "-c", f"tee {' '.join(f'a{at}' for at in range(14_000))}; {TEXT}"],
         ["bash", "-c", "{ " * 45 + "a;" * 15_000 + "train.py;" + "}; " * 45],
         ["bash", "-c", "cat <<E\n" + "`a` $(b c) " * 40_000 + "\nE\ntrain.py"],
         ["bash", *["/gantry/entrypoint.sh", "bash"] * 18, "cd", "x", "&&", "python", "train.py"],
@@ -629,6 +658,9 @@ def test_no_text_for_a_shell_is_beyond_it(pieces: list[str]) -> None:
         "nested substitutions",
         "nested substitutions with many words",
         "many variables",
+        "many exported variables",
+        "many scripts left to a shell",
+        "many files",
         "nested groups",
         "many substitutions",
         "nested entry points",
