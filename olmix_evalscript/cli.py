@@ -30,17 +30,15 @@ def main() -> NoReturn:
     if takes_interrupts:
         signal.signal(signal.SIGINT, lambda *_: _interrupt(console))
     words = sys.argv[1:] or ["--help"]
-    for word in words:
-        if not _is_text(word):
-            console.error(UsageError(f"the argument {os.fsencode(word)!r} is not UTF-8"))
-            sys.exit(EXIT_USAGE)
     split = words.index("--") if "--" in words else len(words)
-    if any(re.fullmatch("(--[a-z-]+=)?", word) for word in words[:split]):
-        console.error(UsageError("an argument is empty: is a variable of your shell not set?"))
-        sys.exit(EXIT_USAGE)
-    add_to_app(words)
     session = Session(console, tuple(words[split + 1 :]))
     try:
+        for word in words:
+            if not _is_text(word):
+                raise UsageError(f"the argument {os.fsencode(word)!r} is not UTF-8")
+        if any(re.fullmatch("(--[a-z-]+=)?", word) for word in words[:split]):
+            raise UsageError("an argument is empty: is a variable of your shell not set?")
+        add_to_app(words)
         with writing_to_stdout():
             sys.exit(app(words[:split], obj=session, standalone_mode=False))
     except EvalScriptError as error:

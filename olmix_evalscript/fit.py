@@ -162,12 +162,11 @@ def collect(
     check_metrics(metrics)
     doubts: list[str] = []
     if step is None:
-        step = _common_step(swarm, results)
-        later = {other: count for other, count in _steps(swarm, results).items() if other > step}
-        doubts += [
-            f"{counted(count, 'variant')} also evaluated at the later step {other}"
-            for other, count in sorted(later.items())[-1:]
-        ]
+        counts = _steps(swarm, results)
+        step, last = _common_step(swarm, counts), max(counts)
+        if last > step:
+            number = counted(counts[last], "variant")
+            doubts.append(f"{number} also evaluated at the later step {last}")
     elif not any(step in steps for steps in results.bpb.values()):
         _refuse_step(step, swarm, results)
     if step in results.conflicts:
@@ -219,8 +218,7 @@ def _steps(swarm: Swarm, results: Results) -> Counter[int]:
     return Counter(step for v in swarm.variants for step in results.steps(v.run_name))
 
 
-def _common_step(swarm: Swarm, results: Results) -> int:
-    counts = _steps(swarm, results)
+def _common_step(swarm: Swarm, counts: Counter[int]) -> int:
     common = [step for step, count in counts.items() if 2 * count > len(swarm.variants)]
     if len(common) == 1:
         return common[0]

@@ -217,12 +217,10 @@ class SearchOptions(Panel):
                 where = "--workspace" if self.workspace else WORKSPACE_VARIABLE
                 raise UsageError(f"{where}: {workspace!r} is not OWNER/NAME, such as ai2/olmix")
         return Finding(
-            snapshot=None,
+            parse_timeout(self.timeout),
             workspaces=tuple(self.workspace or default),
             author=self.author,
             since=parse_since(self.since),
-            scan=False,
-            timeout=parse_timeout(self.timeout),
             assumed=WORKSPACE_VARIABLE if default and not self.workspace else "",
         )
 
@@ -309,15 +307,7 @@ class FindingOptions(GroupOptions):
             raise UsageError(
                 "--snapshot cannot be combined with --workspace, --author, --since or --scan"
             )
-        return Finding(
-            snapshot=Path(self.snapshot),
-            workspaces=(),
-            author=None,
-            since=None,
-            scan=False,
-            timeout=parse_timeout(self.timeout),
-            assumed="",
-        )
+        return Finding(parse_timeout(self.timeout), snapshot=Path(self.snapshot))
 
 
 # --- Output -------------------------------------------------------------------------------

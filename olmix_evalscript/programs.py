@@ -543,13 +543,13 @@ def _text(text: str, place: _Place) -> Iterator[Program]:
             yield from _hidden("a compound command", (read,), here)
         else:
             yield from _follow(words, here)
-        files = [command.output]
+        files = [command.output] if command.output else []
         if "tee" in words or words[:1] in (["cp"], ["mv"]):
             files += words[1:]
-        content = "\n".join(filter(None, (here.input, *_written(words, here), " ".join(words[1:]))))
-        for path in map(here.path, filter(None, files)):
+        content = _printed(words, here.input, here) if files else ""
+        for path in map(here.path, files):
             place.budget.spend(len(content))
-            written[path] = "\n".join(filter(None, (written.get(path), content)))
+            written[path] = _lines(written.get(path, ""), content)
         for inner in command.substitutions:
             yield from _text(inner, replace(here, doubt=here.doubt or "it is in a substitution"))
         if _ends_shell(words) and not here.doubt:
@@ -576,9 +576,17 @@ def _fed(feeder: SimpleCommand | None, place: _Place) -> str:
     for _ in range(MAX_FEEDERS):
         if feeder is None:
             break
-        words = feeder.words[1:]
-        texts += (feeder.input, *_written((*words, feeder.source), place), " ".join(words))
+        texts += (*_written([feeder.source], place), _printed(feeder.words, feeder.input, place))
         feeder = feeder.feeder
+    return _lines(*texts)
+
+
+def _printed(words: Sequence[str], read: str, place: _Place) -> str:
+    """What a command may print, as far as its words and what it reads tell."""
+    return _lines(read, *_written(words[1:], place), " ".join(words[1:]))
+
+
+def _lines(*texts: str) -> str:
     return "\n".join(filter(None, texts))
 
 

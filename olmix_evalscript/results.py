@@ -292,9 +292,11 @@ def _compare(
     for model, by_task in found.items():
         _, step = models.checkpoint(model) or ("", 0)
         for task, result in by_task.items():
+            if result.value is None:
+                continue
             for what in ("metric", "num_instances", "task_hash"):
                 value = getattr(result, what)
-                if result.value is None or value is None:
+                if value is None:
                     continue
                 other_model, other = first.setdefault((step, task, what), (model, result))
                 if getattr(other, what) == value:

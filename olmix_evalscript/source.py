@@ -23,12 +23,12 @@ SCANNED = timedelta(days=30)  # how far back a scan looks where no date is given
 class Finding:
     """Where the experiments come from, and which of them are wanted."""
 
-    snapshot: Path | None
-    workspaces: tuple[str, ...]
-    author: str | None
-    since: datetime | None
-    scan: bool
     timeout: float
+    snapshot: Path | None = None
+    workspaces: tuple[str, ...] = ()
+    author: str | None = None
+    since: datetime | None = None
+    scan: bool = False
     assumed: str = ""  # what set the workspaces, where no option did
 
     def search(self) -> Search:

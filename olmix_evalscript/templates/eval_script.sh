@@ -372,8 +372,8 @@ signal() {
 has() { command -v "$1" >/dev/null 2>&1; }
 
 # All that is particular to a storage: LISTER lists the files whose paths begin with a prefix, one
-# a line, and MISSING tells what it needs and is not here. A further storage is a case here, and an
-# entry of STORAGES in trainers.py.
+# a line, and MISSING tells what it needs and is not here; need_storage knows which clusters cannot read
+# one. A further storage is a case here, and an entry of STORAGES in trainers.py.
 storage() { # path
   MISSING=''
   case "$1" in
@@ -1092,15 +1092,14 @@ printable() { LC_ALL=C awk '{ gsub(/[\001-\037\177]+/, " "); print }'; }
 
 # The last lines of a log, of its last call alone, and fit for a terminal.
 last_lines() {
-  LC_ALL=C awk '
+  printable <"$1" | LC_ALL=C awk '
     /^# exit status / { next }
     /^[#+] / { count = 0; next }
-    { gsub(/[\001-\037\177]+/, " ") }
     NF { lines[++count] = substr($0, 1, 300) }
     END {
       if (count == 0) print "olmo-cookbook-eval printed nothing"
       for (i = count > 3 ? count - 2 : 1; i <= count; i++) print lines[i]
-    }' "$1"
+    }'
 }
 
 summary() {
@@ -1289,11 +1288,11 @@ count_results() {
     }
     END {
       for (step in having) {
-        found++
+        kinds++
         if (2 * having[step] > variants) { shared = step; shares++ }
       }
       if (shares != 1) shared = ""
-      print (shared == "" && found > 1 ? "several" : shared)
+      print (shared == "" && kinds > 1 ? "several" : shared)
       for (i = 1; i <= variants; i++) {
         number = order[i]
         found = (shared == "" ? most[number] : count[number, shared]) + 0
