@@ -30,10 +30,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from olmix_evalscript import __version__, listing, yamltext
 from olmix_evalscript.command import parse_trainer
 from olmix_evalscript.errors import BeakerError, TrainerCommandError
-from olmix_evalscript.experiment import STATUSES, Experiment, Task
-from olmix_evalscript.names import shown
+from olmix_evalscript.model import STATUSES, Experiment, Task
 from olmix_evalscript.report import Report
 from olmix_evalscript.swarm import mentions
+from olmix_evalscript.text import shown
 
 PAGE_SIZE = 50  # the server's own limit
 WORKERS = 64  # calls under way at once

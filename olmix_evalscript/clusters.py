@@ -59,7 +59,7 @@ KNOWN_CLUSTERS = tuple(
 )
 
 
-def doubts_about_cluster(name: str) -> list[str]:
+def cluster_warnings(name: str) -> list[str]:
     """What to say of a name that olmo-cookbook-eval does not know."""
     if name in KNOWN_CLUSTERS:
         return []

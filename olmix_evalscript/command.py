@@ -8,14 +8,13 @@ the same rules.
 
 from __future__ import annotations
 
-import ast
 import getopt
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from olmix_evalscript.errors import TrainerCommandError
+from olmix_evalscript.model import TrainerRun
 from olmix_evalscript.programs import (
     NEEDED,
     Budget,
@@ -41,72 +40,6 @@ _MENTION = re.compile(
 )
 #: The option that names a group, in each of its forms.
 _GROUP = re.compile(r"(?:--group-id(?:=|\s+|$)|-g=?\s*)(.*)", re.DOTALL)
-#: No launcher's source comes near it; the largest holds a few hundred paths.
-MAX_SOURCE_CHARACTERS = 1_000_000
-
-
-@dataclass(frozen=True)
-class Source:
-    """One domain of a mixture, as one ``-s`` gives it."""
-
-    name: str  # such as "dclm:adult_content", as in the priors
-    ratio: float  # its share of the mixture, 0 to 1
-    repetition: float  # how often its data may be repeated
-    paths: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class TrainerRun:
-    """One training run, as its command line tells it; None and empty are what it leaves out."""
-
-    trainer: str  # one of TRAINERS
-    run_name: str
-    group_id: str
-    cluster: str | None  # as written after -c, such as "ai2/jupiter-cirrascale-2"
-    user: str | None  # lower case, as in checkpoint paths
-    weka: bool
-    model: str | None = None
-    chinchilla_multiple: str | None = None  # olmix's length: 20 tokens a parameter, times this
-    max_tokens: str | None = None  # regmixer's length
-    sequence_length: str | None = None
-    seed: str | None = None
-    tokenizer: str | None = None
-    dtype: str | None = None
-    train_type: str | None = None
-    device_batch_size: str | None = None
-    global_batch_size: str | None = None
-    start_checkpoint: str | None = None
-    eval_tasks: tuple[str, ...] = ()  # of the training itself
-    eval_interval: str | None = None
-    no_eval: bool = False
-    source_literals: tuple[str, ...] = ()  # each as written after -s
-
-    @cached_property
-    def sources(self) -> tuple[Source, ...]:
-        """The mixture, in the order of the command.
-
-        Raises:
-            TrainerCommandError: If a source cannot be read.
-        """
-        return tuple(_source(literal) for literal in self.source_literals)
-
-
-def _source(literal: str) -> Source:
-    """Read one source as the trainers do (``PythonLiteralOption`` in both): without blanks and
-    single quotes, as a tuple of name, paths, ratio and, but for early regmixer, repetition."""
-    if len(literal) > MAX_SOURCE_CHARACTERS:
-        raise TrainerCommandError(f"its source {literal[:40]!a}... is too long to be read")
-    try:
-        value = ast.literal_eval(literal.replace(" ", "").replace("'", ""))
-        name, paths, ratio, repetition = value if len(value) == 4 else (*value, 1.0)
-        source = Source(name, float(ratio), float(repetition), tuple(paths))
-    except (ValueError, TypeError, OverflowError, SyntaxError, MemoryError, RecursionError):
-        raise TrainerCommandError(f"its source {literal[:80]!a} cannot be read") from None
-    if not isinstance(name, str) or not name or not isinstance(paths, list | tuple):
-        raise TrainerCommandError(f"its source {literal[:80]!a} has no name or paths")
-    if not 0 <= source.ratio <= 1:
-        raise TrainerCommandError(f"its source {literal[:80]!a} has a ratio outside 0 to 1")
-    return source
 
 
 @dataclass(frozen=True)
@@ -297,12 +230,8 @@ def _run(call: _Call) -> TrainerRun:
         tokenizer=last.get("tokenizer"),
         dtype=last.get("dtype"),
         train_type=last.get("train-type"),
-        device_batch_size=last.get("device-batch-size"),
         global_batch_size=last.get("global-batch-size"),
         start_checkpoint=last.get("checkpoint-path") or None,
-        eval_tasks=tuple(options.get("eval-task", ())),
-        eval_interval=last.get("eval-interval"),
-        no_eval="no-eval" in options,
         source_literals=tuple(options.get("source", ())),
     )
 

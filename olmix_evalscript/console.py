@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TextIO
 import typer
 
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.experiment import STATUSES
-from olmix_evalscript.names import visible
+from olmix_evalscript.model import STATUSES
 from olmix_evalscript.report import Report
+from olmix_evalscript.text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress

@@ -15,11 +15,10 @@ import yaml
 
 from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError, TrainerCommandError
-from olmix_evalscript.experiment import FINISHED
-from olmix_evalscript.names import counted, ranges, shown, variants_named
+from olmix_evalscript.model import FINISHED, Swarm, Variant
 from olmix_evalscript.results import Results
-from olmix_evalscript.swarm import Swarm, Variant
 from olmix_evalscript.tasks import DEFAULT_TASK_SET, Metric, bpb_name, fit_column, task_sets
+from olmix_evalscript.text import counted, ranges, shown, variants_named
 
 #: Columns that ``load_from_csv`` (olmix/fit/loaders.py) does not take for data.
 NOT_DATA = ("run", "run_id", "name", "index")
@@ -103,7 +102,7 @@ class Collected:
     complete: tuple[Variant, ...]  # those with every metric at that step
     lacking: tuple[tuple[Variant, str], ...]  # the others, and what each lacks
     bpb: Mapping[str, Mapping[str, float | None]]  # run name to task to its BPB at that step
-    doubts: tuple[str, ...] = ()  # what is odd about the results at that step
+    warnings: tuple[str, ...] = ()  # what is odd about the results at that step
 
     def csv(self) -> str:
         """``metrics.csv``: a row for each complete variant."""
@@ -160,13 +159,13 @@ def collect(
             compared, no metric is left, or olmix could not read those that are.
     """
     check_metrics(metrics)
-    doubts: list[str] = []
+    warnings: list[str] = []
     if step is None:
         counts = _steps(swarm, results)
         step, last = _common_step(swarm, counts), max(counts)
         if last > step:
             number = counted(counts[last], "variant")
-            doubts.append(f"{number} also evaluated at the later step {last}")
+            warnings.append(f"{number} also evaluated at the later step {last}")
     elif not any(step in steps for steps in results.bpb.values()):
         _refuse_step(step, swarm, results)
     if step in results.conflicts:
@@ -184,9 +183,9 @@ def collect(
             lacking.append((variant, _lack(missing, left, step, results.steps(variant.run_name))))
         else:
             complete.append(variant)
-    doubts += results.doubts.get(step, ())
+    warnings += results.warnings.get(step, ())
     return Collected(
-        step, tuple(left), without, tuple(complete), tuple(lacking), bpb, tuple(doubts)
+        step, tuple(left), without, tuple(complete), tuple(lacking), bpb, tuple(warnings)
     )
 
 

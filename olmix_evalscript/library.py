@@ -10,12 +10,12 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.experiment import Experiment, Task
-from olmix_evalscript.names import check_group_id, check_name, shown
+from olmix_evalscript.model import Experiment, Task
 from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.scriptfile import write_script
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
+from olmix_evalscript.text import check_group_id, check_name, shown
 
 
 def generate_eval_script(

@@ -18,7 +18,7 @@ import typer
 from olmix_evalscript.app import Panel, Session
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import UsageError
-from olmix_evalscript.experiment import STATUSES
+from olmix_evalscript.model import STATUSES
 from olmix_evalscript.trainers import STORAGES, check_root
 
 if TYPE_CHECKING:
@@ -263,7 +263,7 @@ class GroupOptions(SearchOptions):
         Raises:
             UsageError: If there is none, or one is not a group ID.
         """
-        from olmix_evalscript.names import check_group_id
+        from olmix_evalscript.text import check_group_id
 
         found = dict.fromkeys([*(self.group_ids or ()), *(self.group_id or ())])
         if not found:

@@ -8,13 +8,11 @@ from string import ascii_uppercase
 from typing import Any
 
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.experiment import Experiment
 from olmix_evalscript.fit import Mixtures
-from olmix_evalscript.names import counted
-from olmix_evalscript.swarm import EvaluationJob, Swarm, Variant
+from olmix_evalscript.model import EvaluationJob, Experiment, Swarm, Variant
 from olmix_evalscript.tables import GAP, Column, Table
+from olmix_evalscript.text import counted
 
-EXPERIMENT_URL = "https://beaker.org/ex/"
 #: Shades of a weight, and the per cent from which each holds.
 SHADES = ((40, "█"), (15, "▓"), (5, "▒"), (0, "░"))
 
@@ -27,7 +25,7 @@ def swarm_data(swarm: Swarm) -> dict[str, Any]:
         "group_id": swarm.group_id,
         "name": swarm.name,
         "variants": [_variant_data(variant) for variant in swarm.variants],
-        "doubts": list(swarm.doubts),
+        "warnings": list(swarm.warnings),
         "unreadable": list(swarm.unreadable),
     }
 
@@ -72,7 +70,7 @@ def _experiment_data(experiment: Experiment) -> dict[str, Any]:
     return {
         "id": experiment.id,
         "name": experiment.name,
-        "url": EXPERIMENT_URL + experiment.id,
+        "url": experiment.url,
         "author": experiment.author,
         "workspace": experiment.workspace,
         "created": experiment.created.isoformat(),
@@ -160,7 +158,7 @@ def _numbers(variants: Sequence[Variant]) -> tuple[str, ...]:
 
 
 def _urls(variants: Sequence[Variant]) -> tuple[str, ...]:
-    return tuple(EXPERIMENT_URL + variant.experiments[0].id for variant in variants)
+    return tuple(variant.experiments[0].url for variant in variants)
 
 
 def swarm_table(summaries: Sequence[Mapping[str, Any]]) -> Table:

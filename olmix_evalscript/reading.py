@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from olmix_evalscript.command import TrainerRun, parse_trainer
+from olmix_evalscript.command import parse_trainer
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.experiment import Experiment, Task
-from olmix_evalscript.names import group_ids_in
+from olmix_evalscript.model import Experiment, Task, TrainerRun
+from olmix_evalscript.text import group_ids_in
 
 _STEP = re.compile(r"[_/]step([0-9]{1,15})(?:-hf)?(?![A-Za-z0-9])")
 _RUN_NAME_BEFORE = re.compile(r"[A-Za-z0-9._-]+\Z")

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from olmix_evalscript.errors import FitError
-from olmix_evalscript.names import counted, shown
 from olmix_evalscript.tasks import bpb_name, set_mates
+from olmix_evalscript.text import counted, shown
 
 #: How the keys of oe-eval's result files end; other files lie beside them.
 SUFFIX = "metrics-all.jsonl"
@@ -50,7 +50,7 @@ class Results:
     stranger: str = ""
     #: Step to why the results at it cannot be compared, and to what is odd about them, a line each.
     conflicts: Mapping[int, str] = field(default_factory=dict)
-    doubts: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    warnings: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
     def steps(self, run_name: str) -> list[int]:
         """The steps at which a run has any BPB, in order."""
@@ -112,7 +112,7 @@ def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Resu
     """
     models = _Models(run_names)
     conflicts: dict[int, str] = {}
-    doubts: dict[int, list[str]] = defaultdict(list)
+    warnings: dict[int, list[str]] = defaultdict(list)
     try:
         if os.path.isdir(path):
             found = _newest(_records(_result_files(path)), models, frozenset(tasks))
@@ -121,15 +121,15 @@ def load(path: Path, run_names: Collection[str], tasks: Collection[str]) -> Resu
                 for model, by_task in found.items()
             }
             bpb = _by_run(values, models, lambda model, task: found[model][task].place)
-            conflicts = _compare(found, models, doubts)
+            conflicts = _compare(found, models, warnings)
         else:
             values = _of_table(_table(path), path, models, frozenset(tasks))
             bpb = _by_run(values, models, lambda model, task: str(path))
     except OSError as error:
         raise FitError(f"cannot read {error.filename or path}: {error.strerror}") from None
-    _compare_forms(values, models, doubts)
+    _compare_forms(values, models, warnings)
     return Results(
-        bpb, tuple(sorted(models.others)), models.has_runs, models.stranger, conflicts, doubts
+        bpb, tuple(sorted(models.others)), models.has_runs, models.stranger, conflicts, warnings
     )
 
 
@@ -279,7 +279,7 @@ def _newest(
 
 
 def _compare(
-    found: Mapping[str, Mapping[str, _Result]], models: _Models, doubts: dict[int, list[str]]
+    found: Mapping[str, Mapping[str, _Result]], models: _Models, warnings: dict[int, list[str]]
 ) -> dict[int, str]:
     """Compare how the results of a task at a step were made.
 
@@ -312,14 +312,14 @@ def _compare(
                     )
     for step, tasks in unlike.items():
         task, (one, another) = next(iter(tasks.items()))
-        doubts[step].append(
+        warnings[step].append(
             f"{counted(len(tasks), 'task')} evaluated with other settings (task_hash) for some "
             f"variants, such as {shown(task)} of {one} and of {another}"
         )
     return conflicts
 
 
-def _compare_forms(found: Iterable[str], models: _Models, doubts: dict[int, list[str]]) -> None:
+def _compare_forms(found: Iterable[str], models: _Models, warnings: dict[int, list[str]]) -> None:
     """Compare whether checkpoints were evaluated converted, as -hf, or as they were saved."""
     forms: dict[int, dict[str, set[bool]]] = defaultdict(lambda: defaultdict(set))
     for model in found:
@@ -329,7 +329,7 @@ def _compare_forms(found: Iterable[str], models: _Models, doubts: dict[int, list
         converted = [run for run, kinds in of_run.items() if kinds == {True}]
         raw = [run for run, kinds in of_run.items() if kinds == {False}]
         if converted and raw:
-            doubts[step].append(
+            warnings[step].append(
                 f"{counted(len(converted), 'run')} evaluated converted (-hf), such as "
                 f"{converted[0]}, and {len(raw)} as saved, such as {raw[0]}"
             )

@@ -13,13 +13,12 @@ from datetime import date
 from importlib.resources import files
 
 from olmix_evalscript import __version__
-from olmix_evalscript.clusters import doubts_about_cluster
+from olmix_evalscript.clusters import cluster_warnings
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
-from olmix_evalscript.experiment import FINISHED
-from olmix_evalscript.names import check_cluster, check_name, printable, variants_named
+from olmix_evalscript.model import FINISHED, Swarm
 from olmix_evalscript.scriptfile import with_checksum
-from olmix_evalscript.swarm import Swarm
-from olmix_evalscript.tasks import check_tasks, doubts_about_tasks
+from olmix_evalscript.tasks import check_tasks, task_warnings
+from olmix_evalscript.text import check_cluster, check_name, printable, variants_named
 from olmix_evalscript.trainers import can_read, check_root
 
 
@@ -73,9 +72,9 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     return replace(evaluation, tasks=check_tasks(evaluation.tasks))
 
 
-def doubts_about_evaluation(evaluation: Evaluation) -> list[str]:
+def evaluation_warnings(evaluation: Evaluation) -> list[str]:
     """What may be typed wrong in it, a line each."""
-    return [*doubts_about_tasks(evaluation.tasks), *doubts_about_cluster(evaluation.cluster)]
+    return [*task_warnings(evaluation.tasks), *cluster_warnings(evaluation.cluster)]
 
 
 def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
@@ -167,13 +166,13 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     if training:
         lines += ["", f"Not finished when this was made: {variants_named(training)}."]
-    doubts = [
-        *doubts_about_evaluation(evaluation),
-        *swarm.doubts,
+    warnings = [
+        *evaluation_warnings(evaluation),
+        *swarm.warnings,
         *(f"left out, cannot be read: {reason}" for reason in swarm.unreadable),
     ]
-    if doubts:
-        lines += ["", "Check this before you use it:", *(f"- {doubt}" for doubt in doubts)]
+    if warnings:
+        lines += ["", "Check this before you use it:", *(f"- {warning}" for warning in warnings)]
     return [_comment(line).rstrip() for line in lines]
 
 

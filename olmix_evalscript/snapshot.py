@@ -12,10 +12,10 @@ import yaml
 from olmix_evalscript import yamltext
 from olmix_evalscript.command import trainer_words
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.experiment import STATUSES, Experiment, Task
-from olmix_evalscript.names import shown
+from olmix_evalscript.model import STATUSES, Experiment, Task
 from olmix_evalscript.reading import Reading
 from olmix_evalscript.swarm import relevant
+from olmix_evalscript.text import shown
 
 VERSION = "1"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from olmix_evalscript.errors import SwarmError
-from olmix_evalscript.experiment import Experiment
+from olmix_evalscript.model import Experiment, Swarm
 from olmix_evalscript.report import Reporting
-from olmix_evalscript.swarm import Swarm, build_swarm
+from olmix_evalscript.swarm import build_swarm
 
 if TYPE_CHECKING:
     from olmix_evalscript.beaker import Search

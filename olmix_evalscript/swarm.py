@@ -1,4 +1,4 @@
-"""Experiments in, the swarm they make up out: its variants in order, and every doubt about them."""
+"""Build a swarm from experiments: its variants in order, and the warnings about them."""
 
 from __future__ import annotations
 
@@ -6,88 +6,25 @@ import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 
-from olmix_evalscript.command import TrainerRun
-from olmix_evalscript.doubts import differences, doubts_about
 from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
-from olmix_evalscript.experiment import Experiment, Task
-from olmix_evalscript.names import check_cluster, check_name, printable, shown
+from olmix_evalscript.model import (
+    EvaluationJob,
+    Experiment,
+    LeftOut,
+    Swarm,
+    Task,
+    TrainerRun,
+    Variant,
+    split_name,
+)
 from olmix_evalscript.reading import Reading, read
+from olmix_evalscript.swarm_warnings import differences, swarm_warnings
+from olmix_evalscript.text import check_cluster, check_name, printable, shown
 from olmix_evalscript.trainers import TRAINERS, is_lost
 
 _PART_OF_A_NAME = re.compile(r"\A[^._-]*(?:[._-]|\Z)")
-
-
-@dataclass(frozen=True)
-class EvaluationJob:
-    """A job that evaluates, or otherwise uses, a checkpoint of a variant."""
-
-    experiment: Experiment
-    step: int
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One training run of a swarm."""
-
-    number: int
-    run: TrainerRun  # with the cluster and user that hold, wherever they come from
-    checkpoint_dir: str  # no slash at its end
-    status: str = ""  # one of STATUSES; empty where Beaker was not asked
-    experiments: tuple[Experiment, ...] = ()  # all that ran it; the one that counts comes first
-    notes: tuple[str, ...] = ()  # what is odd about it
-    evaluations: tuple[EvaluationJob, ...] = ()  # newest first
-
-    @property
-    def run_name(self) -> str:
-        """Its run name, the last part of its checkpoint directory."""
-        return self.run.run_name
-
-    @property
-    def checkpoint_root(self) -> str:
-        """The folder of its checkpoint directory."""
-        return self.checkpoint_dir.rpartition("/")[0]
-
-    @property
-    def swarm_name(self) -> str:
-        """What its run name has besides group ID and number; empty if it was named by hand."""
-        name, number = split_name(self.run)
-        return name if number is not None else ""
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether its checkpoints went to a node's own disk, and with it."""
-        return is_lost(self.checkpoint_dir)
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """How many experiments carry the group ID, or were looked at, without being of the swarm."""
-
-    other_jobs: int = 0  # evaluations, conversions: whatever runs no trainer
-    other_groups: int = 0  # trainers of another group
-    sessions: int = 0
-    other_statuses: tuple[str, ...] = ()  # of variants dropped by the wish for a status
-
-
-@dataclass(frozen=True)
-class Swarm:
-    """The variants of one group."""
-
-    group_id: str
-    name: str
-    variants: tuple[Variant, ...]  # in the order of their numbers
-    doubts: tuple[str, ...] = ()  # whatever a reader of the script should look into
-    unreadable: tuple[str, ...] = ()  # experiments that may belong to it: name, and what is wrong
-    left_out: LeftOut = field(default_factory=LeftOut)
-    created: datetime | None = None  # when its newest experiment was launched, UTC
-
-    @property
-    def ready(self) -> tuple[Variant, ...]:
-        """The variants whose checkpoints were saved to a storage that outlives the job."""
-        return tuple(variant for variant in self.variants if not variant.is_lost)
 
 
 @dataclass(frozen=True)
@@ -182,7 +119,7 @@ def _assemble(
         group_id=group_id,
         name=_swarm_name(kept or variants),
         variants=tuple(kept),
-        doubts=tuple(doubts_about(variants, kept)),
+        warnings=tuple(swarm_warnings(variants, kept)),
         unreadable=tuple(sorted(_named_problem(reading) for reading in unreadable)),
         left_out=LeftOut(other_jobs, other_groups, sessions, others),
         created=max((experiment.created for experiment in newest), default=None),
@@ -267,20 +204,12 @@ def _launch(reading: Reading, run: TrainerRun, task: Task, checkpoint_root: str 
         directory = trainer.directory(cluster=cluster, weka=run.weka, launched=launched).format(
             user=user, run_name=run_name
         )
-        if doubt := trainer.doubt(launched):
-            notes.append(doubt)
+        if warning := trainer.warning(launched):
+            notes.append(warning)
     if is_lost(directory):
         notes.append("checkpoints lost (saved to the node's /tmp)")
     run = replace(run, cluster=cluster, user=user)
     return _Launch(replace(experiment, tasks=()), run, directory, tuple(notes))
-
-
-def split_name(run: TrainerRun) -> tuple[str, int | None]:
-    """Swarm name and number of a run name of one of its launcher's forms; any other is all name."""
-    for form in TRAINERS[run.trainer].run_names:
-        if match := re.fullmatch(form.format(group=re.escape(run.group_id)), run.run_name):
-            return match["name"], int(match["number"])
-    return run.run_name, None
 
 
 def _variants(launches: Sequence[_Launch]) -> list[Variant]:
@@ -314,8 +243,9 @@ def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
     others = sorted({launch.directory for launch in launches} - {first.directory})
     if others:
         notes.append(f"other launches saved to {', '.join(others)}")
-    if what := differences([launch.run for launch in launches]):
-        notes.append(f"its launches differ in {', '.join(what)}")
+    unlike = tuple(differences([launch.run for launch in launches]))
+    if unlike:
+        notes.append(f"its launches differ in {', '.join(unlike)}")
     return Variant(
         number=number,
         run=first.run,
@@ -323,6 +253,7 @@ def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
         status=first.experiment.status,
         experiments=tuple(launch.experiment for launch in launches),
         notes=tuple(notes),
+        differences=unlike,
     )
 
 

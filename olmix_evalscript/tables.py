@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from olmix_evalscript.names import visible
+from olmix_evalscript.text import visible
 
 GAP = 2  # blanks between columns
 LEAST = 12  # characters that are left of a cell when it is cut

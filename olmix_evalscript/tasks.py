@@ -71,26 +71,26 @@ def known_tasks() -> tuple[str, ...]:
     return tuple(_families())
 
 
-def doubts_about_tasks(tasks: Iterable[str]) -> list[str]:
+def task_warnings(tasks: Iterable[str]) -> list[str]:
     """A line for each unknown name that is like known ones, and one for all that are not."""
-    doubts, others = [], []
+    warnings, others = [], []
     for task in tasks:
         if task in known_tasks():
             continue
         if set(task.split(",")) & set(known_tasks()):
-            doubts.append(f"unknown task {task}: give --task once for each task")
+            warnings.append(f"unknown task {task}: give --task once for each task")
         elif sets := difflib.get_close_matches(task, task_sets(), n=1, cutoff=0.8):
-            doubts.append(f"unknown task {task}: did you mean --task-set {sets[0]}?")
+            warnings.append(f"unknown task {task}: did you mean --task-set {sets[0]}?")
         elif whole_family := _family_named(task.partition(":")[0]):
-            doubts.append(f"unknown task {task}: {whole_family}")
+            warnings.append(f"unknown task {task}: {whole_family}")
         elif similar := similar_tasks(task):
-            doubts.append(f"unknown task {task}: did you mean {' or '.join(similar)}?")
+            warnings.append(f"unknown task {task}: did you mean {' or '.join(similar)}?")
         else:
             others.append(task)
     if others:
         plural = "s" * (len(others) > 1)
-        doubts.append(f"unknown task{plural}, used as written: {', '.join(others)}")
-    return doubts
+        warnings.append(f"unknown task{plural}, used as written: {', '.join(others)}")
+    return warnings
 
 
 def _family_named(prefix: str) -> str:

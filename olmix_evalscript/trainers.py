@@ -62,7 +62,7 @@ class Trainer:
         )
         return rule.directory
 
-    def doubt(self, launched: datetime) -> str | None:
+    def warning(self, launched: datetime) -> str | None:
         """Why its rule may not hold for a run launched then, or None."""
         if self.settled is None or launched >= self.settled:
             return None

@@ -6,9 +6,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 
-from olmix_evalscript.command import TrainerRun
-from olmix_evalscript.experiment import Experiment, Task
-from olmix_evalscript.swarm import Variant
+from olmix_evalscript.model import Experiment, Task, TrainerRun, Variant
 
 GROUP = "58362402"
 START = datetime(2026, 3, 2, tzinfo=timezone.utc)

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmix_evalscript.beaker import parse_spec
-from olmix_evalscript.command import Source, TrainerRun, parse_trainer, trainer_words
+from olmix_evalscript.command import parse_trainer, trainer_words
 from olmix_evalscript.errors import TrainerCommandError
+from olmix_evalscript.model import Source, TrainerRun
 
 SPECS = Path(__file__).parent / "specs"
 #: As the trainers declare them; the flag apart.
@@ -45,9 +46,6 @@ SETTINGS = {
     "tokenizer": "dolma2",
     "dtype": "uint32",
     "train_type": "pretrain",
-    "device_batch_size": "4",
-    "eval_tasks": ("arc_challenge_test_rc_5shot", "arc_easy_test_rc_5shot"),
-    "eval_interval": "1000",
     "source_literals": (
         '("dclm:adult_content",["s3://ai2-llm/preprocessed/dclm/**/*.npy"],0.25,1.0)',
         '("wiki",["s3://ai2-llm/preprocessed/wiki/part-0-00000.npy"],0.75,1.0)',
@@ -56,7 +54,6 @@ SETTINGS = {
 REGMIXER_SETTINGS = {
     **{key: value for key, value in SETTINGS.items() if not key.startswith(("eval", "chinch"))},
     "model": "olmo_30m",
-    "device_batch_size": "32",
     "max_tokens": "3000000000",
     "sequence_length": "4096",
 }

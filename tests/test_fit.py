@@ -24,8 +24,9 @@ from olmix_evalscript.fit import (
     numbers_to_evaluate,
     shortfall,
 )
+from olmix_evalscript.model import Swarm
 from olmix_evalscript.results import Results
-from olmix_evalscript.swarm import Swarm, build_swarm
+from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tasks import Metric, metric, task_sets
 from tests.factories import GROUP, experiment
 
@@ -327,13 +328,16 @@ def test_one_task_in_two_columns_is_refused() -> None:
 def test_a_later_step_with_results_is_doubtful() -> None:
     found = collected({100: everything(), 200: everything()}, *[{100: everything()}] * 2)
 
-    assert (found.step, found.doubts) == (100, ("1 variant also evaluated at the later step 200",))
+    assert (found.step, found.warnings) == (
+        100,
+        ("1 variant also evaluated at the later step 200",),
+    )
 
 
 def test_a_step_that_was_asked_for_is_not_doubtful() -> None:
     found = collected({100: everything(), 200: everything()}, {100: everything()}, step=100)
 
-    assert found.doubts == ()
+    assert found.warnings == ()
 
 
 def test_two_tasks_that_share_a_column_are_refused() -> None:

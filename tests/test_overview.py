@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from olmix_evalscript.experiment import Experiment
 from olmix_evalscript.fit import mixtures
+from olmix_evalscript.model import Experiment, Swarm
 from olmix_evalscript.overview import (
     count_by_status,
     in_words,
@@ -21,7 +21,7 @@ from olmix_evalscript.overview import (
     variant_rows,
     variant_table,
 )
-from olmix_evalscript.swarm import Swarm, build_swarm
+from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tables import Table, fitted
 from tests.factories import GROUP, START, experiment, job
 

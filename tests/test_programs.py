@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from olmix_evalscript.command import TrainerRun, parse_trainer
+from olmix_evalscript.command import parse_trainer
 from olmix_evalscript.errors import TrainerCommandError
+from olmix_evalscript.model import TrainerRun
 
 RUN = TrainerRun("olmix", "run-58362402-0000", "58362402", "ai2/jupiter", "kylel", weka=True)
 OPTIONS = ["-n", RUN.run_name, "-g", "58362402", "-c", "ai2/jupiter", "-u", "KYLEL", "-w", "True"]

@@ -56,8 +56,8 @@ def table(tmp_path: Path, columns: Mapping[str, Mapping[str, object]]) -> Path:
 OTHER = "mix-58362402-0001"
 
 
-def doubts(path: Path, step: int = 100) -> list[str]:
-    return list(load(path, [RUN, OTHER], [TASK]).doubts.get(step, ()))
+def warnings(path: Path, step: int = 100) -> list[str]:
+    return list(load(path, [RUN, OTHER], [TASK]).warnings.get(step, ()))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_other_settings_of_a_task_are_doubtful(folder: Path) -> None:
         result_line(OTHER, TASK, task_hash="b"),
     )
 
-    assert doubts(folder) == [
+    assert warnings(folder) == [
         "1 task evaluated with other settings (task_hash) for some variants, such as "
         f"{TASK} of {RUN}_step100 and of {OTHER}_step100"
     ]
@@ -119,7 +119,7 @@ def test_other_settings_of_a_task_are_doubtful(folder: Path) -> None:
 def test_converted_and_saved_checkpoints_beside_each_other_are_doubtful(folder: Path) -> None:
     write(folder, result_line(RUN, TASK), result_line(OTHER, TASK, model=f"{OTHER}_step100-hf"))
 
-    assert doubts(folder) == [
+    assert warnings(folder) == [
         f"1 run evaluated converted (-hf), such as {OTHER}, and 1 as saved, such as {RUN}"
     ]
 
@@ -132,7 +132,7 @@ def test_a_checkpoint_evaluated_in_both_forms_is_not_doubtful(folder: Path) -> N
         result_line(OTHER, TASK),
     )
 
-    assert doubts(folder) == []
+    assert warnings(folder) == []
 
 
 # --- raw results --------------------------------------------------------------------------

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmix_evalscript.errors import InvalidInputError, SwarmError
+from olmix_evalscript.model import Swarm, Variant
 from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.scriptfile import without_date
-from olmix_evalscript.swarm import Swarm, Variant
 from olmix_evalscript.trainers import check_root
 from tests.factories import S3_ROOT as S3
 from tests.factories import variant
@@ -23,8 +23,8 @@ TODAY = date(2026, 1, 1)
 EVALUATION = Evaluation(tasks=("arc_easy:rc::olmes:full",), dashboard="olmix-58362402")
 
 
-def swarm(*variants: Variant, doubts: tuple[str, ...] = ()) -> Swarm:
-    return Swarm("58362402", "mix", variants, doubts)
+def swarm(*variants: Variant, warnings: tuple[str, ...] = ()) -> Swarm:
+    return Swarm("58362402", "mix", variants, warnings)
 
 
 def bash(script: str, *words: str) -> str:
@@ -57,7 +57,7 @@ def test_several_roots_are_numbered() -> None:
 
 
 def test_doubts_stand_in_the_header() -> None:
-    script = render(swarm(variant(0), doubts=("variant 0: failed",)), EVALUATION, TODAY)
+    script = render(swarm(variant(0), warnings=("variant 0: failed",)), EVALUATION, TODAY)
 
     assert "# - variant 0: failed\n" in script.partition("set -u")[0]
 
@@ -151,9 +151,9 @@ def test_an_argument_may_look_like_a_block_of_the_template(block: str) -> None:
 
 
 @given(st.text())
-def test_no_doubt_breaks_out_of_its_comment(doubt: str) -> None:
-    clean = render(swarm(variant(0), doubts=("x",)), EVALUATION, TODAY)
-    script = render(swarm(variant(0), doubts=(doubt,)), EVALUATION, TODAY)
+def test_no_doubt_breaks_out_of_its_comment(warning: str) -> None:
+    clean = render(swarm(variant(0), warnings=("x",)), EVALUATION, TODAY)
+    script = render(swarm(variant(0), warnings=(warning,)), EVALUATION, TODAY)
 
     changes = ("# -", "# Checksum ")
     assert [line for line in script.split("\n") if not line.startswith(changes)] == [

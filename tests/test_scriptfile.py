@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.model import Swarm
 from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.scriptfile import difference, write_script
-from olmix_evalscript.swarm import Swarm
 from tests.factories import GROUP, variant
 
 EVALUATION = Evaluation(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from olmix_evalscript import snapshot
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.experiment import Experiment
+from olmix_evalscript.model import Experiment
 from olmix_evalscript.swarm import build_swarm
 from tests.conftest import FIXTURES
 from tests.factories import GROUP, experiment, job, trainer_words

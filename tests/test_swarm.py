@@ -1,4 +1,4 @@
-"""Which experiments make up a swarm, in what order, and what is doubtful about them."""
+"""Which experiments make up a swarm, in what order, and what is worth a warning about them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.experiment import Experiment, Task
-from olmix_evalscript.names import check_group_id, ranges
-from olmix_evalscript.swarm import Swarm, all_swarms, build_swarm
+from olmix_evalscript.model import Experiment, Swarm, Task
+from olmix_evalscript.swarm import all_swarms, build_swarm
+from olmix_evalscript.text import check_group_id, ranges
 from tests.factories import GROUP, START, experiment, job
 
 
@@ -93,7 +93,7 @@ def test_relaunches_that_saved_elsewhere_are_a_doubt() -> None:
     found = swarm(*numbered(0), *numbered(0, cluster="ai2/augusta-google-1", minutes=5))
 
     assert found.variants[0].checkpoint_dir.startswith("gs://")
-    assert "other launches saved to s3://ai2-llm/checkpoints/kylel" in found.doubts[0]
+    assert "other launches saved to s3://ai2-llm/checkpoints/kylel" in found.warnings[0]
 
 
 def test_other_jobs_other_groups_and_sessions_are_counted_not_kept() -> None:
@@ -139,7 +139,7 @@ def test_a_command_without_user_takes_the_author() -> None:
 
 
 @pytest.mark.parametrize(
-    ("experiments", "doubt"),
+    ("experiments", "warning"),
     [
         (numbered(0, 1, 5, 7), "no experiment was found for variants 2-4, 6"),
         (numbered(1), "no experiment was found for variant 0"),
@@ -170,17 +170,17 @@ def test_a_command_without_user_takes_the_author() -> None:
         ),
     ],
 )
-def test_doubts(experiments: list[Experiment], doubt: str) -> None:
-    assert any(doubt in text for text in swarm(*experiments).doubts)
+def test_doubts(experiments: list[Experiment], warning: str) -> None:
+    assert any(warning in text for text in swarm(*experiments).warnings)
 
 
 @pytest.mark.parametrize("constraint", ["ai2/jupiter", "ai2/augusta"])
 def test_constraints_are_no_doubt_where_the_command_names_a_cluster(constraint: str) -> None:
-    assert swarm(*numbered(0, constraints=(constraint,))).doubts == ()
+    assert swarm(*numbered(0, constraints=(constraint,))).warnings == ()
 
 
 def test_seeds_of_their_own_are_no_doubt() -> None:
-    assert swarm(*with_each("-S", "1", "2", "3")).doubts == ()
+    assert swarm(*with_each("-S", "1", "2", "3")).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -194,14 +194,14 @@ def test_seeds_of_their_own_are_no_doubt() -> None:
 def test_a_relaunch_with_another_setting_is_a_doubt(options: tuple[str, str], what: str) -> None:
     first, again = numbered(0)[0], experiment(f"mix-{GROUP}-0000", minutes=9, more=options)
 
-    assert swarm(first, again).doubts == (f"variant 0: its launches differ in {what}",)
+    assert swarm(first, again).warnings == (f"variant 0: its launches differ in {what}",)
 
 
 def test_a_mixture_written_otherwise_is_the_same_mixture() -> None:
     sources = [("-s", '("wiki",["x"],1.0,1.0)'), ("-s", '("wiki", ["x"], 1.0, 1)')]
     launches = [experiment(f"mix-{GROUP}-0000", more=more) for more in sources]
 
-    assert swarm(*launches).doubts == ()
+    assert swarm(*launches).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_all_swarms_are_those_that_each_group_makes_up() -> None:
 
     assert newer == build_swarm("99999999", [everything[2]])
     assert older.variants == swarm(*everything).variants
-    assert older.doubts == swarm(*everything).doubts
+    assert older.warnings == swarm(*everything).warnings
 
 
 def test_a_swarm_of_unreadable_runs_alone_is_listed_as_such() -> None:
@@ -297,7 +297,7 @@ def test_a_swarm_of_unreadable_runs_alone_is_listed_as_such() -> None:
 def test_an_early_regmixer_run_is_a_doubt() -> None:
     early = experiment(f"mix-{GROUP}-0000", script="src/regmixer/train.py", minutes=-60 * 24 * 400)
 
-    assert any("branches saved to different places" in doubt for doubt in swarm(early).doubts)
+    assert any("branches saved to different places" in warning for warning in swarm(early).warnings)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_a_hostile_cluster_is_refused(cluster: str) -> None:
 def test_whatever_the_names_messages_are_plain_lines(name: str, user: str, cluster: str) -> None:
     found = swarm(experiment(name, name=name, user=user, cluster=cluster, author=user))
 
-    for text in (*found.doubts, *found.unreadable):
+    for text in (*found.warnings, *found.unreadable):
         assert text.isprintable()
         assert text.isascii()
 

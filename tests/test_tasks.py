@@ -12,13 +12,13 @@ from olmix_evalscript.tasks import (
     OLMO3_OFFLINE_TASKS,
     bpb_name,
     check_tasks,
-    doubts_about_tasks,
     fit_column,
     known_task,
     metric,
     similar_tasks,
     task_set,
     task_sets,
+    task_warnings,
 )
 
 
@@ -79,10 +79,10 @@ def test_an_outlandish_name_is_like_no_other() -> None:
 def test_a_name_that_many_begin_with_comes_with_words_for_all_of_them(
     environment: dict[str, str], typed: str, count: int
 ) -> None:
-    (doubt,) = doubts_about_tasks([typed])
+    (warning,) = task_warnings([typed])
 
     words = subprocess.run(
-        ["bash", "-c", f"echo {doubt.partition('pass them all with ')[2]}"],
+        ["bash", "-c", f"echo {warning.partition('pass them all with ')[2]}"],
         env=environment,
         capture_output=True,
         text=True,
@@ -100,11 +100,11 @@ def test_a_name_that_many_begin_with_comes_with_words_for_all_of_them(
     ],
 )
 def test_what_is_not_one_task_comes_with_a_hint(typed: str, hint: str) -> None:
-    assert doubts_about_tasks([typed]) == [f"unknown task {typed}: {hint}"]
+    assert task_warnings([typed]) == [f"unknown task {typed}: {hint}"]
 
 
 def test_known_names_are_not_doubted() -> None:
-    assert doubts_about_tasks([*OLMO3_OFFLINE_TASKS, *OFFLINE_BPB_TASKS]) == []
+    assert task_warnings([*OLMO3_OFFLINE_TASKS, *OFFLINE_BPB_TASKS]) == []
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from olmix_evalscript.options import (
 
 if TYPE_CHECKING:
     from olmix_evalscript.fit import Collected
+    from olmix_evalscript.model import Swarm
     from olmix_evalscript.results import Results
-    from olmix_evalscript.swarm import Swarm
     from olmix_evalscript.tasks import Metric
 
 #: What collect writes, given all it needs.
@@ -60,13 +60,13 @@ def collect(
     from olmix_evalscript.errors import FitError
     from olmix_evalscript.files import write_all
     from olmix_evalscript.fit import fit_yaml, listed, mixtures, unused_priors
-    from olmix_evalscript.tasks import doubts_about_tasks
+    from olmix_evalscript.tasks import task_warnings
 
     console = general.console(context)
     source = finding.source()
     group_id = finding.group
     metrics, exact = _metrics(tasks, console)
-    warn(doubts_about_tasks([metric.task for metric in metrics]), console, safety)
+    warn(task_warnings([metric.task for metric in metrics]), console, safety)
     priors = load_priors(Path(fit.priors)) if fit.priors else None
     folder = Path(fit.output or f"output/fit/olmix-{group_id}")
     run_script = _run_script(group_id, fit.results)
@@ -79,7 +79,7 @@ def collect(
         then = f"metrics.csv needs --results; to load the results: {run_script} --results"
     else:
         collected = _collected(swarm, Path(fit.results), metrics, fit.step, exact, console)
-        warn(collected.doubts, console, safety)
+        warn(collected.warnings, console, safety)
         _report_left_out(collected, safety, console)
         _report(collected, group_id, run_script, safety.allow_partial, console)
         domains = mixed.domains_of(collected.complete)
@@ -149,8 +149,8 @@ def _collected(
 ) -> Collected:
     from olmix_evalscript.errors import FitError
     from olmix_evalscript.fit import check_metrics, collect
-    from olmix_evalscript.names import shown
     from olmix_evalscript.results import load
+    from olmix_evalscript.text import shown
 
     check_metrics(metrics)
     run_names = [variant.run_name for variant in swarm.variants]
@@ -165,7 +165,7 @@ def _collected(
 
 
 def _report_others(results: Results, console: Console) -> None:
-    from olmix_evalscript.names import counted
+    from olmix_evalscript.text import counted
 
     if results.others:
         console.note(

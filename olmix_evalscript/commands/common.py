@@ -10,11 +10,10 @@ from olmix_evalscript import tasks as known
 from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import EvalScriptError, SwarmError
-from olmix_evalscript.experiment import FINISHED
-from olmix_evalscript.names import counted
+from olmix_evalscript.model import FINISHED, Swarm
 from olmix_evalscript.options import SafetyOptions, TaskOptions, VariantOptions
 from olmix_evalscript.source import Finding
-from olmix_evalscript.swarm import Swarm
+from olmix_evalscript.text import counted
 
 
 def find_swarm(
@@ -24,7 +23,7 @@ def find_swarm(
     safety: SafetyOptions,
     console: Console,
 ) -> Swarm:
-    """Find a swarm, and report what was found and what is doubtful.
+    """Find a swarm, and report what was found and what is worth a warning.
 
     Raises:
         EvalScriptError: If there is no such swarm, or none that the options let through.
@@ -37,28 +36,28 @@ def find_swarm(
             f"{counted(len(swarm.unreadable), 'experiment')} that may belong to {group_id} cannot "
             "be read. Look at the warnings above; then use --allow-partial to skip them."
         )
-    stop_if_strict(swarm.doubts, safety)
+    stop_if_strict(swarm.warnings, safety)
     return swarm
 
 
-def warn(doubts: Sequence[str], console: Console, safety: SafetyOptions) -> None:
-    """Say what is doubtful.
+def warn(warnings: Sequence[str], console: Console, safety: SafetyOptions) -> None:
+    """Say what is worth a warning.
 
     Raises:
         EvalScriptError: If anything is, and --strict was given.
     """
-    for doubt in doubts:
-        console.warn(doubt)
-    stop_if_strict(doubts, safety)
+    for warning in warnings:
+        console.warn(warning)
+    stop_if_strict(warnings, safety)
 
 
-def stop_if_strict(doubts: Sequence[str], safety: SafetyOptions) -> None:
-    """Heed --strict, once the doubts have been said.
+def stop_if_strict(warnings: Sequence[str], safety: SafetyOptions) -> None:
+    """Heed --strict, once the warnings have been said.
 
     Raises:
         EvalScriptError: If there are any, and it was given.
     """
-    if doubts and safety.strict:
+    if warnings and safety.strict:
         raise EvalScriptError("stopped because of the warnings above (--strict)")
 
 
@@ -69,7 +68,7 @@ def report_workspaces(source: Finding, console: Console) -> None:
 
 
 def report_swarm(swarm: Swarm, console: Console) -> None:
-    """Say how many variants there are, what was ignored, and what is doubtful."""
+    """Say how many variants there are, what was ignored, and what is worth a warning."""
     left_out = swarm.left_out
     kinds = (
         (left_out.other_jobs, "job that is not a training run", "jobs that are not training runs"),
@@ -88,7 +87,7 @@ def report_swarm(swarm: Swarm, console: Console) -> None:
     active = sum(v.status not in ("", *FINISHED) for v in swarm.variants)
     if active:
         console.note(f"{swarm.group_id}: {active} of them have not finished")
-    for text in (*swarm.unreadable, *swarm.doubts):
+    for text in (*swarm.unreadable, *swarm.warnings):
         console.warn(text)
 
 

@@ -52,7 +52,7 @@ def generate(
     """
     from olmix_evalscript.commands.common import find_swarm, warn
     from olmix_evalscript.library import script_path, today
-    from olmix_evalscript.script import doubts_about_evaluation, render
+    from olmix_evalscript.script import evaluation_warnings, render
     from olmix_evalscript.scriptfile import write_script
 
     console = general.console(context)
@@ -66,7 +66,7 @@ def generate(
     if output.check and output.output == "-":
         raise UsageError("--check cannot be combined with --output -")
     settings = _settings(evaluation, context.obj.extra_arguments, console)
-    warn(doubts_about_evaluation(settings), console, safety)
+    warn(evaluation_warnings(settings), console, safety)
 
     folder = Path(output.output_dir or DEFAULT_OUTPUT_DIR)
     written: list[Path] = []

@@ -12,7 +12,7 @@ from olmix_evalscript.options import FindingOptions, GeneralOptions, ShowOptions
 
 if TYPE_CHECKING:
     from olmix_evalscript.console import Console
-    from olmix_evalscript.swarm import Swarm
+    from olmix_evalscript.model import Swarm
 
 
 @command(

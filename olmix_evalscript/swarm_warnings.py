@@ -1,17 +1,13 @@
-"""Variants in, what a reader of their script should look into out."""
+"""Warn about what is odd in a swarm's variants."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-from olmix_evalscript.command import TrainerRun
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.names import ranges, shown, variants_named
-
-if TYPE_CHECKING:
-    from olmix_evalscript.swarm import Variant
+from olmix_evalscript.model import TrainerRun, Variant
+from olmix_evalscript.text import ranges, shown, variants_named
 
 SHOWN = 5  # different values of one setting
 
@@ -51,41 +47,41 @@ def differences(runs: Sequence[TrainerRun]) -> list[str]:
     return [what for what, of in compared.items() if len({of(run) for run in runs}) > 1]
 
 
-def doubts_about(found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]:
-    """Each doubt in one line.
+def swarm_warnings(found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]:
+    """Collect the warnings about a swarm, a line each.
 
     Args:
         found: All variants of the swarm, in order.
         kept: Those of the status that is wanted.
     """
-    doubts: list[str] = []
+    warnings: list[str] = []
     missing = set(range(max((v.number for v in found), default=-1))) - {v.number for v in found}
     if missing:
-        doubts.append(f"no experiment was found for {variants_named(missing)}")
+        warnings.append(f"no experiment was found for {variants_named(missing)}")
     twice = [number for number, n in Counter(v.number for v in kept).items() if n > 1]
     if twice:
-        doubts.append(f"more than one run has the number {ranges(twice)}")
+        warnings.append(f"more than one run has the number {ranges(twice)}")
     saved = [variant for variant in kept if not variant.is_lost]
     named = [variant for variant in kept if variant.swarm_name]
-    doubts += _more_than_one("trainer", kept, lambda v: v.run.trainer)
-    doubts += _more_than_one("user", kept, lambda v: v.run.user)
-    doubts += _more_than_one("cluster", kept, lambda v: v.run.cluster)
-    doubts += _more_than_one("checkpoint root", saved, lambda v: v.checkpoint_root)
-    doubts += _more_than_one("swarm name", named, lambda v: v.swarm_name)
+    warnings += _more_than_one("trainer", kept, lambda v: v.run.trainer)
+    warnings += _more_than_one("user", kept, lambda v: v.run.user)
+    warnings += _more_than_one("cluster", kept, lambda v: v.run.cluster)
+    warnings += _more_than_one("checkpoint root", saved, lambda v: v.checkpoint_root)
+    warnings += _more_than_one("swarm name", named, lambda v: v.swarm_name)
     for what, of in SETTINGS.items():
-        doubts += _more_than_one(what, kept, lambda v, of=of: of(v.run))  # type: ignore[misc]
+        warnings += _more_than_one(what, kept, lambda v, of=of: of(v.run))  # type: ignore[misc]
     if _mostly_one([variant.run.seed for variant in kept]):
-        doubts += _more_than_one("seed", kept, lambda v: v.run.seed)
+        warnings += _more_than_one("seed", kept, lambda v: v.run.seed)
     for status in ("failed", "canceled"):
         numbers = [v.number for v in kept if v.status == status]
         if numbers:
-            doubts.append(f"{variants_named(numbers)}: {status}")
+            warnings.append(f"{variants_named(numbers)}: {status}")
     by_note: dict[str, list[int]] = defaultdict(list)
     for variant in kept:
         for note in variant.notes:
             by_note[note].append(variant.number)
-    doubts += [f"{variants_named(numbers)}: {note}" for note, numbers in by_note.items()]
-    return doubts
+    warnings += [f"{variants_named(numbers)}: {note}" for note, numbers in by_note.items()]
+    return warnings
 
 
 def _mostly_one(values: Sequence[object]) -> bool:
@@ -96,7 +92,7 @@ def _mostly_one(values: Sequence[object]) -> bool:
 def _more_than_one(
     what: str, variants: Sequence[Variant], of: Callable[[Variant], str | None]
 ) -> list[str]:
-    """The doubt that variants differ in something; names all but those with the usual value."""
+    """The warning that variants differ in something; names all but those with the usual value."""
     numbers: dict[str, list[int]] = defaultdict(list)
     for variant in variants:
         value = of(variant)

@@ -1,0 +1,198 @@
+"""What Beaker says of experiments, and the swarm of training runs that they make up."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from olmix_evalscript.errors import TrainerCommandError
+from olmix_evalscript.trainers import TRAINERS, is_lost
+
+#: Beaker's own names, without STATUS_.
+STATUSES = (
+    "submitted",
+    "queued",
+    "initializing",
+    "ready_to_start",
+    "running",
+    "stopping",
+    "uploading_results",
+    "canceled",
+    "succeeded",
+    "failed",
+    "unknown",
+)
+#: Those in which nothing more happens.
+FINISHED = ("succeeded", "failed", "canceled")
+#: No launcher's source comes near it; the largest holds a few hundred paths.
+MAX_SOURCE_CHARACTERS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of an experiment."""
+
+    words: tuple[str, ...]  # command and arguments
+    clusters: tuple[str, ...] = ()  # constraints.cluster of the spec
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What Beaker knows about one experiment or session."""
+
+    id: str
+    name: str
+    author: str  # Beaker user name
+    workspace: str  # owner/name
+    created: datetime  # UTC
+    status: str  # one of STATUSES
+    tasks: tuple[Task, ...] = ()
+    problem: str = ""  # why its spec could not be read
+    is_session: bool = False
+
+    @property
+    def url(self) -> str:
+        """Its page on Beaker."""
+        return f"https://beaker.org/ex/{self.id}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One domain of a mixture, as one ``-s`` gives it."""
+
+    name: str  # such as "dclm:adult_content", as in the priors
+    ratio: float  # its share of the mixture, 0 to 1
+    repetition: float  # how often its data may be repeated
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TrainerRun:
+    """One training run, as its command line tells it; None and empty are what it leaves out."""
+
+    trainer: str  # one of TRAINERS
+    run_name: str
+    group_id: str
+    cluster: str | None  # as written after -c, such as "ai2/jupiter-cirrascale-2"
+    user: str | None  # lower case, as in checkpoint paths
+    weka: bool
+    model: str | None = None
+    chinchilla_multiple: str | None = None  # olmix's length: 20 tokens a parameter, times this
+    max_tokens: str | None = None  # regmixer's length
+    sequence_length: str | None = None
+    seed: str | None = None
+    tokenizer: str | None = None
+    dtype: str | None = None
+    train_type: str | None = None
+    global_batch_size: str | None = None
+    start_checkpoint: str | None = None
+    source_literals: tuple[str, ...] = ()  # each as written after -s
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """The mixture, in the order of the command.
+
+        Raises:
+            TrainerCommandError: If a source cannot be read.
+        """
+        return tuple(_source(literal) for literal in self.source_literals)
+
+
+def _source(literal: str) -> Source:
+    """Read one source as the trainers do (``PythonLiteralOption`` in both): without blanks and
+    single quotes, as a tuple of name, paths, ratio and, but for early regmixer, repetition."""
+    if len(literal) > MAX_SOURCE_CHARACTERS:
+        raise TrainerCommandError(f"its source {literal[:40]!a}... is too long to be read")
+    try:
+        value = ast.literal_eval(literal.replace(" ", "").replace("'", ""))
+        name, paths, ratio, repetition = value if len(value) == 4 else (*value, 1.0)
+        source = Source(name, float(ratio), float(repetition), tuple(paths))
+    except (ValueError, TypeError, OverflowError, SyntaxError, MemoryError, RecursionError):
+        raise TrainerCommandError(f"its source {literal[:80]!a} cannot be read") from None
+    if not isinstance(name, str) or not name or not isinstance(paths, list | tuple):
+        raise TrainerCommandError(f"its source {literal[:80]!a} has no name or paths")
+    if not 0 <= source.ratio <= 1:
+        raise TrainerCommandError(f"its source {literal[:80]!a} has a ratio outside 0 to 1")
+    return source
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """A job that evaluates, or otherwise uses, a checkpoint of a variant."""
+
+    experiment: Experiment
+    step: int
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One training run of a swarm."""
+
+    number: int
+    run: TrainerRun  # with the cluster and user that hold, wherever they come from
+    checkpoint_dir: str  # no slash at its end
+    status: str = ""  # one of STATUSES; empty where Beaker was not asked
+    experiments: tuple[Experiment, ...] = ()  # all that ran it; the one that counts comes first
+    notes: tuple[str, ...] = ()  # what is odd about it
+    differences: tuple[str, ...] = ()  # what its launches do not share, such as "mixture"
+    evaluations: tuple[EvaluationJob, ...] = ()  # newest first
+
+    @property
+    def run_name(self) -> str:
+        """Its run name, the last part of its checkpoint directory."""
+        return self.run.run_name
+
+    @property
+    def checkpoint_root(self) -> str:
+        """The folder of its checkpoint directory."""
+        return self.checkpoint_dir.rpartition("/")[0]
+
+    @property
+    def swarm_name(self) -> str:
+        """What its run name has besides group ID and number; empty if it was named by hand."""
+        name, number = split_name(self.run)
+        return name if number is not None else ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its checkpoints went to a node's own disk, and with it."""
+        return is_lost(self.checkpoint_dir)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """How many experiments carry the group ID, or were looked at, without being of the swarm."""
+
+    other_jobs: int = 0  # evaluations, conversions: whatever runs no trainer
+    other_groups: int = 0  # trainers of another group
+    sessions: int = 0
+    other_statuses: tuple[str, ...] = ()  # of variants dropped by the wish for a status
+
+
+@dataclass(frozen=True)
+class Swarm:
+    """The variants of one group."""
+
+    group_id: str
+    name: str
+    variants: tuple[Variant, ...]  # in the order of their numbers
+    warnings: tuple[str, ...] = ()  # whatever a reader of the script should look into
+    unreadable: tuple[str, ...] = ()  # experiments that may belong to it: name, and what is wrong
+    left_out: LeftOut = field(default_factory=LeftOut)
+    created: datetime | None = None  # when its newest experiment was launched, UTC
+
+    @property
+    def ready(self) -> tuple[Variant, ...]:
+        """The variants whose checkpoints were saved to a storage that outlives the job."""
+        return tuple(variant for variant in self.variants if not variant.is_lost)
+
+
+def split_name(run: TrainerRun) -> tuple[str, int | None]:
+    """Swarm name and number of a run name of one of its launcher's forms; any other is all name."""
+    for form in TRAINERS[run.trainer].run_names:
+        if match := re.fullmatch(form.format(group=re.escape(run.group_id)), run.run_name):
+            return match["name"], int(match["number"])
+    return run.run_name, None
