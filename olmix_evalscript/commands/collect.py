@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from olmix_evalscript.app import command
+from olmix_evalscript.cli import command
 from olmix_evalscript.console import Console
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
     CollectSafetyOptions,
     ExpectedTaskOptions,
-    FindingOptions,
     FitOptions,
     GeneralOptions,
     SafetyOptions,
+    SwarmOptions,
     TaskOptions,
     VariantOptions,
 )
@@ -45,7 +45,7 @@ FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
 def collect(
     context: typer.Context,
     tasks: ExpectedTaskOptions,
-    finding: FindingOptions,
+    finding: SwarmOptions,
     variants: VariantOptions,
     fit: FitOptions,
     safety: CollectSafetyOptions,
@@ -143,7 +143,7 @@ def _collected(
     swarm: Swarm,
     path: Path,
     metrics: Sequence[Metric],
-    step: str | None,
+    step: int | None,
     exact: bool,
     console: Console,
 ) -> Collected:
@@ -161,7 +161,7 @@ def _collected(
     if not results.has_runs:
         instead = f"; it has those of {shown(results.stranger)}" if results.stranger else ""
         raise FitError(f"no results of {swarm.group_id}'s runs in {path}{instead}")
-    return collect(swarm, results, metrics, step=int(step) if step else None, exact=exact)
+    return collect(swarm, results, metrics, step=step, exact=exact)
 
 
 def _report_others(results: Results, console: Console) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import typer
 
-from olmix_evalscript.app import command
+from olmix_evalscript.cli import command
 from olmix_evalscript.options import (
-    DEFAULT_OUTPUT_DIR,
     GeneralOptions,
     ListOptions,
     SearchOptions,
@@ -41,12 +41,13 @@ def list_swarms(
     from olmix_evalscript.tables import tab_separated
 
     console = general.console(context)
-    finding = replace(search, since=search.since or "30d").source()
+    month_ago = datetime.now(timezone.utc) - timedelta(days=30)
+    finding = replace(search, since=search.since or month_ago).source()
     mine = finding.author is None and not search.workspace
     report_workspaces(finding, console)
     with console.report() as report:
         swarms = all_swarms(beaker.scan(replace(finding.search(), mine=mine), report))
-    folder = Path(output.output_dir or DEFAULT_OUTPUT_DIR)
+    folder = Path(output.output_dir)
     data = [
         summary_data(swarm, _if_exists(script_path(folder, swarm.group_id))) for swarm in swarms
     ]
