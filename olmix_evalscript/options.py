@@ -19,7 +19,7 @@ from olmix_evalscript.app import Panel, Session
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import UsageError
 from olmix_evalscript.model import STATUSES
-from olmix_evalscript.trainers import STORAGES, check_root
+from olmix_evalscript.storage import STORAGES, check_root
 
 if TYPE_CHECKING:
     from olmix_evalscript.source import Finding
