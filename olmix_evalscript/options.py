@@ -18,9 +18,9 @@ from olmix_evalscript.errors import UsageError
 from olmix_evalscript.model import STATUSES
 from olmix_evalscript.script import COOKBOOK
 from olmix_evalscript.source import Finding
+from olmix_evalscript.storage import STORAGES, check_root
 from olmix_evalscript.tasks import known_tasks, task_sets
 from olmix_evalscript.text import check_group_id
-from olmix_evalscript.trainers import STORAGES, check_root
 
 WORKSPACE_VARIABLE = "OLMIX_EVALSCRIPT_WORKSPACE"  # workspaces with blanks between them
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"

@@ -13,8 +13,7 @@ from olmix_evalscript import yamltext
 from olmix_evalscript.command import trainer_words
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.model import STATUSES, Experiment, Task
-from olmix_evalscript.reading import Reading
-from olmix_evalscript.swarm import relevant
+from olmix_evalscript.swarm import Reading, relevant
 from olmix_evalscript.text import shown
 
 VERSION = "1"

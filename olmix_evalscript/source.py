@@ -96,8 +96,8 @@ class Finding:
 
 
 def _why_nothing(finding: Finding, swarm: Swarm, found: int, status: str | None) -> str:
-    group_id, left_out = swarm.group_id, swarm.left_out
-    if others := left_out.other_statuses:
+    group_id = swarm.group_id
+    if others := swarm.skipped.other_statuses:
         have = ", ".join(f"{count} {other}" for other, count in Counter(others).most_common())
         return f"none of the {len(others)} variants of {group_id} is {status} ({have})"
     if found:
