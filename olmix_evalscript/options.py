@@ -22,7 +22,7 @@ from olmix_evalscript.model import STATUSES
 from olmix_evalscript.trainers import STORAGES, check_root
 
 if TYPE_CHECKING:
-    from olmix_evalscript.source import Finding
+    from olmix_evalscript.source import ExperimentSource
 
 WORKSPACE_VARIABLE = "OLMIX_EVALSCRIPT_WORKSPACE"  # workspaces with blanks between them
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"
@@ -203,20 +203,20 @@ class SearchOptions(Panel):
         ),
     ] = "120"
 
-    def source(self) -> Finding:
+    def source(self) -> ExperimentSource:
         """Where experiments come from.
 
         Raises:
             UsageError: If an option is not of the form it should have.
         """
-        from olmix_evalscript.source import Finding
+        from olmix_evalscript.source import ExperimentSource
 
         default = os.environ.get(WORKSPACE_VARIABLE, "").split()
         for workspace in self.workspace or default:
             if workspace.count("/") != 1 or not all(workspace.split("/")):
                 where = "--workspace" if self.workspace else WORKSPACE_VARIABLE
                 raise UsageError(f"{where}: {workspace!r} is not OWNER/NAME, such as ai2/olmix")
-        return Finding(
+        return ExperimentSource(
             parse_timeout(self.timeout),
             workspaces=tuple(self.workspace or default),
             author=self.author,
@@ -248,7 +248,7 @@ class GroupOptions(SearchOptions):
         ),
     ] = False
 
-    def source(self) -> Finding:
+    def source(self) -> ExperimentSource:
         """Where experiments come from.
 
         Raises:
@@ -292,14 +292,14 @@ class FindingOptions(GroupOptions):
         _option("--snapshot", metavar="FILE", help="Read a snapshot instead of asking Beaker."),
     ] = None
 
-    def source(self) -> Finding:
+    def source(self) -> ExperimentSource:
         """Where experiments come from.
 
         Raises:
             UsageError: If an option is not of the form it should have, or cannot be
                 combined with another.
         """
-        from olmix_evalscript.source import Finding
+        from olmix_evalscript.source import ExperimentSource
 
         if self.snapshot is None:
             return super().source()
@@ -307,7 +307,7 @@ class FindingOptions(GroupOptions):
             raise UsageError(
                 "--snapshot cannot be combined with --workspace, --author, --since or --scan"
             )
-        return Finding(parse_timeout(self.timeout), snapshot=Path(self.snapshot))
+        return ExperimentSource(parse_timeout(self.timeout), snapshot=Path(self.snapshot))
 
 
 # --- Output -------------------------------------------------------------------------------
