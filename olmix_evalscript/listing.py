@@ -22,7 +22,7 @@ from olmix_evalscript.errors import BeakerError
 AT_ONCE = 24  # slices
 MARGIN = 2.0  # asked for on either side of a slice
 SHORTEST_SPAN = 10.0  # what a page is assumed to cover at least; well over a margin
-FEW_PAGES = 4  # not worth a slice of their own
+FEW_PAGES = 4.0  # not worth a slice of their own
 BEGINNING = 1_483_228_800.0  # 2017; guides the first cuts of a listing without a date
 
 T = TypeVar("T")
