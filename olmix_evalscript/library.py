@@ -11,8 +11,7 @@ from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.model import Experiment, Task
-from olmix_evalscript.script import Evaluation, render
-from olmix_evalscript.scriptfile import write_script
+from olmix_evalscript.script import Evaluation, render, write_script
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
 from olmix_evalscript.text import check_group_id, check_name, shown
@@ -78,12 +77,7 @@ def generate_eval_script(
         raise InvalidInputError(swarm.unreadable[0])
     if swarm_name is not None:
         swarm = replace(swarm, name=check_name("swarm name", swarm_name))
-    is_default = tuple(tasks) == OLMO3_OFFLINE_TASKS
-    evaluation = Evaluation(
-        tasks=tuple(tasks),
-        dashboard=f"olmix-{group_id}",
-        collect_options=() if is_default else tuple(w for task in tasks for w in ("--task", task)),
-    )
+    evaluation = Evaluation(tasks=tuple(tasks), dashboard=f"olmix-{group_id}")
     path = script_path(Path(output_dir), group_id)
     write_script(path, render(swarm, evaluation, today()))
     return path
