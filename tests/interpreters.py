@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent.parent
 VERSIONS = {"3.10": "lowest-direct", "3.13": "highest"}
 TOOLS = ("click", "hypothesis", "pytest", "pytest-xdist", "responses", "trustme")
 ROOMS = (
-    *("beaker", "command", "config", "files", "fit", "library", "listing", "options"),
-    *("results", "script", "snapshot", "swarm", "tasks", "trainers", "yamltext"),
+    *("beaker", "command", "config", "end_to_end", "files", "fit", "library", "listing"),
+    *("options", "results", "script", "snapshot", "swarm", "tasks", "trainers", "yamltext"),
 )
 
 
