@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,15 @@ def screen(shown: str) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def at_a_terminal(code: str, cwd: Path, **environment: str) -> str:
-    """What a terminal of 80 columns gets of Python code that has a console."""
+def at_a_terminal(
+    code: str,
+    cwd: Path,
+    *,
+    meanwhile: Callable[[int], None] = lambda process: None,
+    status: int = 0,
+    **environment: str,
+) -> str:
+    """What a terminal of 80 columns gets of Python code, which ends with this status."""
     code = "from olmix_evalscript.console import Console\n" + textwrap.dedent(code)
     environment = {"TERM": "xterm", "COLUMNS": "80", "LINES": "24", **environment}
     pid, terminal = pty.fork()
@@ -49,6 +57,7 @@ def at_a_terminal(code: str, cwd: Path, **environment: str) -> str:
             os.execve(sys.executable, [sys.executable, "-c", code], environment)
         finally:
             os._exit(127)
+    meanwhile(pid)
     shown = b""
     try:
         while more := os.read(terminal, 65536):
@@ -56,8 +65,8 @@ def at_a_terminal(code: str, cwd: Path, **environment: str) -> str:
     except OSError:
         pass  # how Linux says that nobody has the terminal open any more
     os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, shown
+    _, ended = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(ended) == status, shown
     return shown.decode()
 
 
