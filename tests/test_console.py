@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -42,10 +42,10 @@ def screen(shown: str) -> list[str]:
 def at_a_terminal(
     code: str,
     cwd: Path,
+    environment: Mapping[str, str] = {},
     *,
     meanwhile: Callable[[int], None] = lambda process: None,
     status: int = 0,
-    **environment: str,
 ) -> str:
     """What a terminal of 80 columns gets of Python code, which ends with this status."""
     code = "from olmix_evalscript.console import Console\n" + textwrap.dedent(code)
@@ -153,24 +153,24 @@ def test_a_cell_links_to_its_url(table: str) -> None:
 
 
 def test_no_color_takes_colours_and_leaves_links(tmp_path: Path) -> None:
-    shown = at_a_terminal(TABLE, tmp_path, NO_COLOR="1")
+    shown = at_a_terminal(TABLE, tmp_path, {"NO_COLOR": "1"})
 
     assert not re.search(r"\x1b\[3\dm", shown)
     assert "https://a" in shown
 
 
 def test_a_dumb_terminal_gets_text_alone(tmp_path: Path) -> None:
-    assert "\x1b" not in at_a_terminal(TABLE, tmp_path, TERM="dumb")
+    assert "\x1b" not in at_a_terminal(TABLE, tmp_path, {"TERM": "dumb"})
 
 
 def test_a_line_is_no_wider_than_the_terminal(tmp_path: Path) -> None:
-    shown = at_a_terminal(TABLE, tmp_path, COLUMNS="20")
+    shown = at_a_terminal(TABLE, tmp_path, {"COLUMNS": "20"})
 
     assert max(map(len, screen(shown))) <= 20
 
 
 def test_a_table_taller_than_the_terminal_has_its_heads_below_too(tmp_path: Path) -> None:
-    shown = at_a_terminal(TABLE, tmp_path, LINES="1")
+    shown = at_a_terminal(TABLE, tmp_path, {"LINES": "1"})
 
     assert screen(shown)[3] == screen(shown)[0] == "run name         status"
 
