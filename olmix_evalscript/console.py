@@ -53,13 +53,6 @@ class Console:
             sys.stdout.buffer.write(text.encode())
             sys.stdout.buffer.flush()
 
-    @property
-    def width(self) -> int:
-        """The characters of a line of the terminal."""
-        from rich.console import Console as RichConsole
-
-        return RichConsole().width
-
     def table(self, table: Table[Any]) -> None:
         """Print a table: a line for each row on a terminal, tab-separated text elsewhere."""
         if not sys.stdout.isatty():

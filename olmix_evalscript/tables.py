@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from string import ascii_uppercase
 from typing import Any, Generic, TypeVar
 
@@ -107,11 +108,11 @@ class Table(Generic[Row]):
         if _width(columns) > width:
             columns = [_abbreviated(column) for column in columns]
         hidden: list[str] = []
-        while not columns[-1].is_key and _width(columns, LEAST) > width:
+        while len(columns) > 1 and _width(columns, LEAST) > width:
             hidden.insert(0, columns.pop().head)
         longest = max(column.width for column in columns)
         limit = next((n for n in range(longest, LEAST, -1) if _width(columns, n) <= width), LEAST)
-        note = (f"Not shown at this width: {', '.join(hidden)}",) if hidden else ()
+        note = (f"Not shown at this width: {', '.join(map(str.strip, hidden))}",) if hidden else ()
         cut = tuple(_cut(column, limit) for column in columns)
         return Layout(cut, tuple(above), (*self.below, *note))
 
@@ -119,7 +120,8 @@ class Table(Generic[Row]):
 def _cells(column: Column[Row], rows: Sequence[Row]) -> Cells:
     cells = [(column.cell or column.text_of)(row) for row in rows]
     if all(isinstance(column.value(row), int) for row in rows):
-        cells = [cell.rjust(max(map(len, cells))) for cell in cells]
+        widest = max(map(len, cells), default=0)
+        cells = [cell.rjust(widest) for cell in cells]
     urls = tuple(map(column.url, rows)) if column.url else ()
     return Cells(column.head, tuple(cells), urls, column.is_key, column.is_coloured)
 
@@ -177,15 +179,7 @@ def swarm_data(swarm: Swarm) -> dict[str, Any]:
 
 def _sources(variant: Variant) -> list[dict[str, Any]] | None:
     try:
-        return [
-            {
-                "name": source.name,
-                "ratio": source.ratio,
-                "repetition": source.repetition,
-                "paths": list(source.paths),
-            }
-            for source in variant.run.sources
-        ]
+        return [asdict(source) for source in variant.run.sources]
     except TrainerCommandError:
         return None
 
@@ -196,15 +190,9 @@ def _notes(variant: Variant) -> list[str]:
 
 
 def _experiment(experiment: Experiment) -> dict[str, Any]:
-    return {
-        "id": experiment.id,
-        "name": experiment.name,
-        "url": experiment.url,
-        "author": experiment.author,
-        "workspace": experiment.workspace,
-        "created": experiment.created.isoformat(),
-        "status": experiment.status,
-    }
+    fields = ("id", "name", "url", "author", "workspace", "status")
+    data = {field: getattr(experiment, field) for field in fields}
+    return {**data, "created": experiment.created.isoformat()}
 
 
 NUMBER = Column[Variant]("number", "#", lambda v: v.number, is_key=True)
@@ -258,11 +246,6 @@ class Listed:
     swarm: Swarm
     script: str | None  # the path of its script, if there is one
 
-    @property
-    def statuses(self) -> dict[str, int]:
-        """How many of its variants have each status."""
-        return _counts(variant.status for variant in self.swarm.variants)
-
     def each(self, value: Callable[[Variant], object]) -> list[str]:
         """The different values of its variants, sorted."""
         return sorted({str(value(variant)) for variant in self.swarm.variants})
@@ -278,23 +261,22 @@ def _created(listed: Listed) -> str | None:
     return listed.swarm.created.isoformat() if listed.swarm.created else None
 
 
+def _statuses(listed: Listed) -> dict[str, int]:
+    return _counts(variant.status for variant in listed.swarm.variants)
+
+
 def _variants(listed: Listed) -> str:
-    unreadable = len(listed.swarm.unreadable)
-    return in_words({**listed.statuses, **({"unreadable": unreadable} if unreadable else {})})
+    counts = _statuses(listed)
+    if listed.swarm.unreadable:
+        counts["unreadable"] = len(listed.swarm.unreadable)
+    return in_words(counts)
 
 
 SWARM_COLUMNS: tuple[Column[Listed], ...] = (
     Column("group_id", "group", lambda x: x.swarm.group_id, is_key=True),
     Column("name", "swarm", lambda x: x.swarm.name, is_key=True),
     Column("created", "created", _created, cell=lambda x: (_created(x) or "")[:10], is_key=True),
-    Column(
-        "variants",
-        "variants",
-        lambda x: x.statuses,
-        cell=_variants,
-        is_key=True,
-        is_coloured=True,
-    ),
+    Column("variants", "variants", _statuses, cell=_variants, is_key=True, is_coloured=True),
     Column("unreadable", "", lambda x: len(x.swarm.unreadable)),
     Column(
         "evaluations",
@@ -342,34 +324,19 @@ def in_words(counts: Mapping[str, int]) -> str:
 # --- mixtures -----------------------------------------------------------------------------
 
 
-def mixture_table(swarm: Swarm, mixtures: Mixtures, width: int) -> Table[Variant]:
-    """Variants by domains: weights from 0 to 1, on a terminal in per cent and as shades.
-
-    Args:
-        swarm: The swarm.
-        mixtures: Its mixtures.
-        width: The characters of a line; domains that do not fit a terminal are summed.
-    """
+def mixture_table(swarm: Swarm, mixtures: Mixtures) -> Table[Variant]:
+    """Variants by domains, the one that varies most first: weights from 0 to 1, on a terminal in
+    per cent and as shades, with a letter for each domain."""
     domains = sorted(mixtures.domains, key=lambda name: (-_span(mixtures, name), name))
-    number_width = max((len(str(variant.number)) for variant in swarm.variants), default=1)
-    room = (width - number_width) // (GAP + len(_shaded(0)))
-    count = len(domains) if len(domains) <= min(room, 26) else max(1, min(room - 1, 26))
     columns = [NUMBER, replace(RUN_NAME, head="")]
-    for place, name in enumerate(domains):
-        head = ascii_uppercase[place] if place < count else ""
-        columns.append(_weights(mixtures, [name], name, head))
-    if rest := domains[count:]:
-        columns.append(_weights(mixtures, rest, "", "rest"))
-    legend = []
-    for column in columns[2:]:
-        if column.head:
-            weights = [column.value(variant) for variant in swarm.variants]
-            low, high = per_cent(min(weights)), per_cent(max(weights))
-            what = column.field or f"the other {counted(len(rest), 'domain')}"
-            legend.append(f"{column.head:>4}  {low:>3} to {high:>3} %  {what}")
-    if domains:
-        title = f"{counted(len(domains), 'domain')}, the one that varies most first:"
-        legend = [SCALE, title, *legend]
+    title = f"{counted(len(domains), 'domain')}, the one that varies most first:"
+    legend = [SCALE, title] if domains else []
+    for name, letter in zip_longest(domains, ascii_uppercase[: len(domains)], fillvalue=" "):
+        column = _weight(mixtures, name, letter)
+        weights = [column.value(variant) for variant in swarm.variants]
+        low, high = per_cent(min(weights)), per_cent(max(weights))
+        legend.append(f"{letter:>4}  {low:>3} to {high:>3} %  {name}")
+        columns.append(column)
     return Table("variant", columns, swarm.variants, tuple(legend))
 
 
@@ -379,15 +346,14 @@ def _span(mixtures: Mixtures, domain: str) -> float:
     return max(weights) - min(weights)
 
 
-def _weights(mixtures: Mixtures, names: Sequence[str], field: str, head: str) -> Column[Variant]:
-    """A column of the weight of some domains together."""
-
+def _weight(mixtures: Mixtures, domain: str, letter: str) -> Column[Variant]:
     def weight(variant: Variant) -> float:
-        return sum(mixtures.ratios[variant.run_name].get(name, 0.0) for name in names)
+        return mixtures.ratios[variant.run_name].get(domain, 0.0)
 
+    head = f"{letter:>3}".rstrip()
     return Column(
-        field,
-        head and f"{head:>3}",
+        domain,
+        head,
         weight,
         cell=lambda variant: _shaded(weight(variant)),
         is_key=True,

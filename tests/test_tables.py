@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from olmix_evalscript import snapshot
 from olmix_evalscript.fit import mixtures
-from olmix_evalscript.model import Experiment, Swarm
+from olmix_evalscript.model import Experiment
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tables import (
     GAP,
@@ -18,11 +21,11 @@ from olmix_evalscript.tables import (
     Listed,
     Table,
     mixture_table,
-    per_cent,
     swarm_data,
     swarm_table,
     variant_table,
 )
+from tests.conftest import FIXTURES
 from tests.factories import GROUP, START, experiment, job
 
 RUN, OTHER = (f"mix-{GROUP}-{number:04d}" for number in (0, 1))
@@ -163,7 +166,7 @@ def test_totals_count_a_job_that_evaluates_two_variants_once() -> None:
 def test_a_swarm_that_cannot_be_read_has_a_table_of_heads() -> None:
     swarm = build_swarm(GROUP, [experiment(RUN, cluster=None)])
 
-    tables = (variant_table(swarm), mixture_table(swarm, mixtures(swarm), 80))
+    tables = (variant_table(swarm), mixture_table(swarm, mixtures(swarm)))
 
     layouts = [table.fitted(80) for table in tables]
     assert [(layout.columns[0].cells, layout.below) for layout in layouts] == [((), ())] * 2
@@ -228,15 +231,15 @@ def test_a_swarm_is_dated_by_its_newest_launch() -> None:
 # --- mixtures -----------------------------------------------------------------------------
 
 
-def mixed(*mixed: dict[str, float], width: int = 80) -> Table[Any]:
-    """The mixtures of a swarm with a variant of each."""
+def mixed(*mixed: dict[str, float]) -> Table[Any]:
+    """The table of a swarm with a variant of each mixture."""
     experiments = []
     for number, mixture in enumerate(mixed):
         sources = [f'("{name}",["s3://x"],{ratio},1.0)' for name, ratio in mixture.items()]
         more = [word for source in sources for word in ("-s", source)]
         experiments.append(experiment(f"mix-{GROUP}-{number:04d}", minutes=number, more=more))
-    swarm: Swarm = build_swarm(GROUP, experiments)
-    return mixture_table(swarm, mixtures(swarm), width)
+    swarm = build_swarm(GROUP, experiments)
+    return mixture_table(swarm, mixtures(swarm))
 
 
 def test_the_domain_that_varies_most_comes_first() -> None:
@@ -289,23 +292,29 @@ def test_each_column_is_named_below_with_its_range() -> None:
     )
 
 
-@pytest.mark.parametrize("limit", [40, 80, 400])
-def test_domains_that_do_not_fit_are_summed(limit: int) -> None:
+def test_domains_that_do_not_fit_are_named_below_with_their_ranges() -> None:
     even = {f"domain-{n:02d}": 0.025 for n in range(40)}
 
-    layout = mixed(even, {**even, "domain-00": 0.035, "domain-01": 0.015}, width=limit).fitted(
-        limit
-    )
+    layout = mixed(even, {**even, "domain-00": 0.035, "domain-01": 0.015}).fitted(40)
 
-    left = 40 - (len(layout.columns) - 2)
-    assert width(layout) <= limit
-    assert layout.below[-1].endswith(f"the other {left} domains")
-    assert column(layout, "rest")[0].strip("█▓▒░ ") == per_cent(0.025 * left)
+    assert heads(layout) == ["#", *"ABCDE"]
+    assert layout.below[-1].startswith("Not shown at this width: F, G, H")
+    assert "   F    2 to   2 %  domain-05" in layout.below
+    assert "        2 to   2 %  domain-39" in layout.below
 
 
-def test_domains_that_just_fit_are_not_summed() -> None:
-    limit = 1 + 10 * (5 + 2)
+# --- real swarms --------------------------------------------------------------------------
 
-    layout = mixed({f"domain-{n:02d}": 0.1 for n in range(10)}, width=limit).fitted(limit)
 
-    assert heads(layout) == ["#", *"ABCDEFGHIJ"]
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_tables_fit_80_columns(path: Path) -> None:
+    group_id = yaml.safe_load(path.read_text())["group_id"]
+    swarm = build_swarm(group_id, snapshot.load(path, group_id))
+    tables = (variant_table(swarm), mixture_table(swarm, mixtures(swarm)))
+
+    layouts = [
+        *(table.fitted(80) for table in tables),
+        swarm_table([Listed(swarm, "x")]).fitted(80),
+    ]
+
+    assert max(width(layout) for layout in layouts) <= 80

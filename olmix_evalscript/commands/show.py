@@ -40,6 +40,6 @@ def show(
         mixed = mixtures(swarm)
         for note in mixed.notes:
             console.warn(note)
-        console.table(mixture_table(swarm, mixed, console.width))
+        console.table(mixture_table(swarm, mixed))
     else:
         console.table(variant_table(swarm))
