@@ -28,7 +28,7 @@ DEFAULT_OUTPUT_DIR = "output/eval_scripts"
 
 @dataclass(frozen=True)
 class Session:
-    """What holds for one run of olmix-evalscript, whatever the subcommand."""
+    """What every subcommand gets."""
 
     console: Console
     extra_arguments: tuple[str, ...]  # for olmo-cookbook-eval

@@ -95,7 +95,7 @@ def test_an_argument_that_is_not_utf_8_is_wrong_usage(shell: Shell, words: str) 
     assert done.stderr == "error: the argument b'\\xff' is not UTF-8\n"
 
 
-def test_a_path_is_printed_as_it_is_whatever_the_encoding(shell: Shell, tmp_path: Path) -> None:
+def test_a_path_is_printed_in_utf_8_under_any_encoding(shell: Shell, tmp_path: Path) -> None:
     done = shell(f"{GENERATE} -q -o schlüssel.sh", PYTHONIOENCODING="ascii")
 
     assert (done.returncode, done.stdout) == (0, "schlüssel.sh\n")
