@@ -17,10 +17,10 @@ from olmix_evalscript.console import Console
 from olmix_evalscript.errors import UsageError
 from olmix_evalscript.model import STATUSES
 from olmix_evalscript.script import COOKBOOK
-from olmix_evalscript.source import Finding
+from olmix_evalscript.source import ExperimentSource
+from olmix_evalscript.storage import STORAGES, check_root
 from olmix_evalscript.tasks import known_tasks, task_sets
 from olmix_evalscript.text import check_group_id
-from olmix_evalscript.trainers import STORAGES, check_root
 
 WORKSPACE_VARIABLE = "OLMIX_EVALSCRIPT_WORKSPACE"  # workspaces with blanks between them
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"
@@ -210,7 +210,7 @@ class SearchOptions(Panel, panel="Finding"):
         parse=_seconds,
     )
 
-    def source(self) -> Finding:
+    def source(self) -> ExperimentSource:
         """Where experiments come from.
 
         Raises:
@@ -221,7 +221,7 @@ class SearchOptions(Panel, panel="Finding"):
             if workspace.count("/") != 1 or not all(workspace.split("/")):
                 where = "--workspace" if self.workspace else WORKSPACE_VARIABLE
                 raise UsageError(f"{where}: {workspace!r} is not OWNER/NAME, such as ai2/olmix")
-        return Finding(
+        return ExperimentSource(
             self.timeout,
             workspaces=self.workspace or tuple(default),
             author=self.author,
@@ -243,7 +243,7 @@ class BeakerSwarmOptions(SearchOptions):
         "--since is given.",
     )
 
-    def source(self) -> Finding:
+    def source(self) -> ExperimentSource:
         """Where experiments come from; raises as `SearchOptions.source`."""
         return replace(super().source(), scan=self.scan)
 
@@ -277,7 +277,7 @@ class SwarmOptions(BeakerSwarmOptions):
 
     snapshot: str | None = opt("--snapshot FILE", "Read a snapshot instead of asking Beaker.")
 
-    def source(self) -> Finding:
+    def source(self) -> ExperimentSource:
         """Where experiments come from; raises as `SearchOptions.source`."""
         if self.snapshot is None:
             return super().source()
@@ -285,7 +285,7 @@ class SwarmOptions(BeakerSwarmOptions):
             raise UsageError(
                 "--snapshot cannot be combined with --workspace, --author, --since or --scan"
             )
-        return Finding(self.timeout, snapshot=Path(self.snapshot))
+        return ExperimentSource(self.timeout, snapshot=Path(self.snapshot))
 
 
 @dataclass(frozen=True)

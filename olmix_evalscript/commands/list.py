@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import typer
@@ -33,15 +31,12 @@ def list_swarms(
 
     By default, yours of the last 30 days; with --workspace, everyone's.
     """
-    from olmix_evalscript import beaker  # beaker-py loads slowly
-
     console = general.console(context)
-    month_ago = datetime.now(timezone.utc) - timedelta(days=30)
-    finding = replace(search, since=search.since or month_ago).source()
-    mine = finding.author is None and not search.workspace
-    report_workspaces(finding, console)
+    source = search.source()
+    mine = source.author is None and not search.workspace
+    report_workspaces(source, console)
     with console.report() as report:
-        swarms = all_swarms(beaker.scan(replace(finding.search(), mine=mine), report))
+        swarms = all_swarms(source.pages(report, mine=mine))
     folder = Path(output.output_dir)
     table = swarm_table(
         [Listed(swarm, _if_exists(script_path(folder, swarm.group_id))) for swarm in swarms]
