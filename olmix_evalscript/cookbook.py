@@ -57,13 +57,13 @@ _VALUES = {
     "v": "model-backend",
 }
 _FLAGS = {"a": "add-bos-token", "r": "dry-run", "g": "use-gantry"}
-_LONG = (
-    "beaker-retries= oe-eval-branch= oe-eval-commit= env-name= vllm-memory-utilization= task-args= "
-    "model-args= revision= fim-tokens= name-suffix= num-shots= help version use-hf-token "
-    "no-use-hf-token force-venv vllm-for-mc no-vllm-for-mc compute-gold-bpb no-compute-gold-bpb "
-    "vllm-use-v1-spec no-vllm-use-v1-spec use-backend-in-run-name no-use-backend-in-run-name "
-    "backfill no-backfill"
-).split()
+_LONG = """
+    beaker-retries= oe-eval-branch= oe-eval-commit= env-name= vllm-memory-utilization= task-args=
+    model-args= revision= fim-tokens= name-suffix= num-shots= help version use-hf-token
+    no-use-hf-token force-venv vllm-for-mc no-vllm-for-mc compute-gold-bpb no-compute-gold-bpb
+    vllm-use-v1-spec no-vllm-use-v1-spec use-backend-in-run-name no-use-backend-in-run-name
+    backfill no-backfill
+""".split()  # noqa: SIM905
 _SECRET = "it would stand in the script for all to read; set it in your environment"
 _REFUSED = {
     "cluster": "use --eval-cluster",

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 import typer
 
-from olmix_evalscript.cookbook import BACKENDS, KNOWN_CLUSTERS
 from olmix_evalscript.console import Console
+from olmix_evalscript.cookbook import BACKENDS, KNOWN_CLUSTERS
 from olmix_evalscript.errors import UsageError
 from olmix_evalscript.model import STATUSES
 from olmix_evalscript.source import ExperimentSource
@@ -27,7 +27,7 @@ DEFAULT_OUTPUT_DIR = "output/eval_scripts"
 
 @dataclass(frozen=True)
 class Session:
-    """What holds for one run of olmix-evalscript, whatever the subcommand."""
+    """What every subcommand gets."""
 
     console: Console
     extra_arguments: tuple[str, ...]  # for olmo-cookbook-eval

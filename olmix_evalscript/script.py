@@ -11,7 +11,7 @@ import os
 import re
 import shlex
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.resources import files
@@ -275,9 +275,9 @@ def write_script(path: Path, script: str, *, force: bool = False) -> None:
     """
     if not force and _is_edited(path):
         raise InvalidInputError(
-            f"{path} was edited, or is no script of olmix-evalscript. Nothing was written. See the "
-            f"difference with `generate ... -o - | diff {shlex.quote(str(path))} -`; then replace it "
-            "with --force, or write another file with --output."
+            f"{path} was edited, or is no script of olmix-evalscript. Nothing was written. Compare "
+            f"with `generate ... -o - | diff {shlex.quote(str(path))} -`; then replace it with "
+            "--force, or write another file with --output."
         )
     write_whole(path, script, 0o755)
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -588,7 +589,7 @@ def test_submitted_variants_are_submitted_again_on_request(four: Desk) -> None:
     ],
 )
 def test_another_evaluation_is_submitted_besides(
-    desk: Desk, change: dict[str, object], calls: int
+    desk: Desk, change: dict[str, Any], calls: int
 ) -> None:
     desk.save("mix-a", "step5")
     desk.write(["mix-a"])

@@ -118,14 +118,14 @@ def _settings(
 def _make_all(groups: Sequence[str], make: Callable[[str], int], console: Console) -> int:
     """Make the script of one group after another, and go on after a failure."""
     statuses = []
-    with console.bar(len(groups)) as bar:
+    with console.report(len(groups)) as report:
         for group_id in groups:
             try:
                 statuses.append(make(group_id))
             except EvalScriptError as error:
                 console.error(error)
                 statuses.append(EXIT_FAILED)
-            bar.step()
+            report.step()
     failed = [id for id, status in zip(groups, statuses, strict=True) if status == EXIT_FAILED]
     console.note(
         f"{len(groups) - len(failed)} of {len(groups)} groups done"
