@@ -5,10 +5,8 @@ options. That, known programs in front of it, and a shell's text that is a list 
 read. Whatever else names a trainer and may name a group is an error, so that no run is missed.
 Nothing is expanded or evaluated.
 
-The trainers are click programs, and click hands each option of theirs to a getopt-like
-parser: ``-n X``, ``-nX``, ``--run-name X`` and ``--run-name=X`` are one and the same, and so
-is the single word ``"-n X"`` that the launchers write. The standard library's getopt follows
-the same rules.
+The trainers are click programs: ``-n X``, ``-nX``, ``--run-name X`` and ``--run-name=X`` are one
+and the same, and so is the single word ``"-n X"`` that the launchers write.
 """
 
 from __future__ import annotations
@@ -33,13 +31,14 @@ BOOLEANS = {
     **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
 }
 
+_KNOWN = r"\b(?:olmix|regmixer)[\w./-]{0,60}?\btrain\b"
 #: What names a trainer for certain.
-_TRAINER = re.compile(r"\btrain\.py\b|\b(?:olmix|regmixer)[\w./-]{0,60}?\btrain\b")
+_TRAINER = re.compile(rf"\btrain\.py\b|{_KNOWN}")
+#: A known trainer with its subcommand, wherever its group stands.
+_TRAINER_CALL = re.compile(rf"{_KNOWN}(?:\.py)?['\"]?\s+['\"]?train\b")
 #: What may be a trainer if there is a group, and if there is a variable.
 _TRAIN = re.compile(r"\btrain\b")
-_TRAIN_AND_VARIABLE = re.compile(
-    r"\b(?:olmix|regmixer)[\w./-]{0,60}?\btrain\b|\btrain(?:\.py)?['\"]?\s+['\"]?(?:train\b|[$`])"
-)
+_TRAIN_AND_VARIABLE = re.compile(rf"{_KNOWN}|\btrain(?:\.py)?['\"]?\s+['\"]?(?:train\b|[$`])")
 #: The option that names a group, and the group if it is plain.
 _GROUP = re.compile(
     r"(?<![\w-])(?:-g|--group-id)[=\s'\"\\]*(?:([0-9a-f]{8})(?![\w$`])|[0-9a-f]{4}|[$`{%])"
@@ -166,7 +165,7 @@ def _call_of(words: Sequence[str]) -> _Call | None:
 
 def _concerns(text: str) -> bool:
     """Whether a text names what may be a trainer, and a group or what may become one."""
-    if _TRAIN.search(text) and _GROUP.search(text):
+    if _TRAIN.search(text) and (_GROUP.search(text) or _TRAINER_CALL.search(text)):
         return True
     return ("$" in text or "`" in text) and bool(_TRAIN_AND_VARIABLE.search(text))
 
@@ -404,7 +403,9 @@ def _commands(text: str) -> Iterator[_Command]:
 
 def _unquoted(word: str) -> str:
     """A word as a shell makes it of what is written, but for variables."""
-    return _QUOTED.sub(_content, word) if re.search(r"['\"\\]", word) else word
+    if word[0] == "'" and word.find("'", 1) == len(word) - 1:
+        return word[1:-1]
+    return _QUOTED.sub(_content, word)
 
 
 def _content(quoted: re.Match[str]) -> str:
@@ -416,7 +417,7 @@ def _content(quoted: re.Match[str]) -> str:
 
 def _run(call: _Call) -> TrainerRun:
     options = _options(call)
-    last = {name: values[-1] for name, values in options.items()}
+    last = {name: values[-1] for name, values in options.items() if values}
     run_name, group_id = last.get("run-name", ""), last.get("group-id", "")
     if not run_name or not group_id:
         missing = "run name (-n)" if not run_name else "group ID (-g)"
@@ -449,28 +450,34 @@ def _run(call: _Call) -> TrainerRun:
         train_type=last.get("train-type"),
         global_batch_size=last.get("global-batch-size"),
         start_checkpoint=last.get("checkpoint-path") or None,
-        source_literals=tuple(options.get("source", ())),
+        source_literals=tuple(options["source"]),
     )
 
 
 def _options(call: _Call) -> dict[str, list[str]]:
     """Long option name to all its values, stripped as the trainers do; the last one counts."""
-    trainer, rest = call.trainer, list(call.words[2:])
-    short = "".join(f"{letter}:" for letter in trainer.options)
-    long = [*(f"{name}=" for name in trainer.options.values()), *trainer.flags]
-    options: dict[str, list[str]] = {}
-    while rest:
-        try:
-            pairs, rest = getopt.getopt(rest, short, long)
-        except getopt.GetoptError as error:
-            raise TrainerCommandError(
-                f"its trainer command cannot be read: {error}", _group_id("\n".join(call.words))
-            ) from None
-        if rest and rest.pop(0) != "":  # early 2025's regmixer passed "" for no -C
-            raise TrainerCommandError(
-                "its trainer command has a stray argument", _group_id("\n".join(call.words))
-            )
-        for name, value in pairs:
-            bare = name.lstrip("-")
-            options.setdefault(trainer.options.get(bare, bare), []).append(value.strip())
+    options: dict[str, list[str]] = {name: [] for name in call.trainer.options.values()}
+    words = iter(call.words[2:])
+    for word in words:
+        if word == "" or word.removeprefix("--") in call.trainer.flags:
+            continue  # early 2025's regmixer passed "" for no -C
+        if word.startswith("--"):
+            name, is_joined, value = word[2:].partition("=")
+        elif word.startswith("-"):
+            name = call.trainer.options.get(word[1:2], "")
+            is_joined = value = word[2:]
+        else:
+            raise _malformed(f"has a stray argument: {word[:60]!a}", call)
+        if name not in options:
+            raise _malformed(f"has an option that the trainer lacks: {word[:60]!a}", call)
+        if not is_joined:
+            following = next(words, None)
+            if following is None:
+                raise _malformed(f"has no value for {word!a}", call)
+            value = following
+        options[name].append(value.strip())
     return options
+
+
+def _malformed(reason: str, call: _Call) -> TrainerCommandError:
+    return TrainerCommandError(f"its trainer command {reason}", _group_id("\n".join(call.words)))
