@@ -82,8 +82,8 @@ _TESTS = frozenset("[ [[ cmp diff false grep test".split())  # noqa: SIM905
 #: Words of a shell that decide whether, where or how often commands run.
 _CONTROL = frozenset(
     """
-    ! break case continue coproc do done elif else esac exit fi for function if popd pushd return
-    select then until while { }
+    ! break builtin case command continue coproc do done elif else esac eval exit fi for function if
+    popd pushd return select then until while { }
     """.split()  # noqa: SIM905 - one word a line would hide the rest
 )
 _SHELL_SETTING = re.compile(r"[-+][aeux]*o?|pipefail")
@@ -222,7 +222,7 @@ def _behind_starters(words: Sequence[str]) -> list[str]:
     """The program that those in front of it start, with its arguments; a module as its file."""
     rest = list(words)
     for _ in range(MAX_STARTERS):
-        while rest and _ASSIGNMENT.match(rest[0]):
+        while rest and _ASSIGNMENT.match(rest[0]) and not _TRAINER.search(rest[0]):
             rest.pop(0)
         if not rest:
             break
@@ -241,6 +241,8 @@ def _behind_starters(words: Sequence[str]) -> list[str]:
             if behind is None:
                 break
             rest = behind
+            if name == "torchrun":
+                break
         else:
             break
     return rest
@@ -276,7 +278,8 @@ def _behind_python(words: list[str]) -> list[str]:
 
 
 def _module(words: list[str]) -> list[str]:
-    return [words[0].replace(".", "/") + ".py", *words[1:]] if words else []
+    is_name = words and re.fullmatch(r"[\w.]+", words[0])
+    return [words[0].replace(".", "/") + ".py", *words[1:]] if is_name else []
 
 
 def _shell_text(words: Sequence[str]) -> list[str]:
@@ -297,6 +300,12 @@ class _Command:
     after: str = ""
     writes: bool = False  # to a file
 
+    @property
+    def name(self) -> str:
+        """The shell's own word or the program, behind assignments."""
+        names = (w for w in self.words if w != "time" and not _ASSIGNMENT.match(w))
+        return next(names, "")
+
 
 def _in_text(text: str, depth: int = 0) -> _Call | None:
     """The call that a shell's text makes, if it is a list of simple commands."""
@@ -309,7 +318,7 @@ def _in_text(text: str, depth: int = 0) -> _Call | None:
     is_alternative = False  # behind a ||
     for command in _commands(text):
         is_alternative = command.before == "||" or (is_alternative and command.before == "|")
-        if command.words[0] == "cd":
+        if command.name == "cd":
             folder = posixpath.join(folder, _entered(command, is_alternative, text))
             continue
         call = _in_words(command.words, folder, depth)
@@ -329,7 +338,7 @@ def _in_text(text: str, depth: int = 0) -> _Call | None:
 
 def _entered(command: _Command, is_alternative: bool, text: str) -> str:
     """The folder that a ``cd`` enters for all commands behind it."""
-    is_certain = not is_alternative and command.before != "|" and command.after not in ("|", "&")
+    is_certain = not is_alternative and command.before != "|" and command.after != "|"
     if not is_certain or len(command.words) != 2 or command.words[1][:1] == "-":
         raise _unreadable("its folder is left to a shell", text)
     return command.words[1]
@@ -337,7 +346,7 @@ def _entered(command: _Command, is_alternative: bool, text: str) -> str:
 
 def _control(command: _Command, is_alternative: bool, call: _Call | None) -> str:
     """Why a shell decides what a command does, or what others do because of it."""
-    name = command.words[0]
+    name = command.name
     is_guard = name == "exit" and is_alternative  # cd x || exit 1
     is_test = name in _TESTS and command.after in ("&&", "||")
     is_odd_set = name == "set" and not all(map(_SHELL_SETTING.fullmatch, command.words[1:]))
@@ -352,9 +361,7 @@ def _control(command: _Command, is_alternative: bool, call: _Call | None) -> str
         return ""
     if re.search(r"[*?\[{]", call.words[0]) or "$" in "".join(call.words[1:]):
         return "a shell fills in its script or options"
-    if is_alternative:
-        return "it runs only if another command fails"
-    return "it runs in the background" if command.after == "&" else ""
+    return "it runs only if another command fails" if is_alternative else ""
 
 
 def _suspect(command: _Command) -> str:
@@ -389,6 +396,8 @@ def _commands(text: str) -> Iterator[_Command]:
             redirection = value
         elif kind == "comment":
             continue
+        elif value == "&":
+            raise _unreadable("it runs commands in the background", text)
         elif redirection or (not command.words and value not in ("", "\n")):
             raise _unreadable("its shell command cannot be read", text)
         elif command.words:

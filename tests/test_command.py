@@ -237,7 +237,9 @@ UNREADABLE: dict[str, tuple[list[str], str]] = {
         shell(f"cd x || cd olmix; python launch/train.py train {ARGS}"),
         "its folder",
     ),
-    "the background": (shell(f"python {TEXT} & sleep 1"), "background"),
+    "the background": (shell(f"python {TEXT} && echo & wait"), "background"),
+    "a shell's own word behind an assignment": (shell(f"A=1 exit; python {TEXT}"), "`exit`"),
+    "a variable for a shell": ([f"X=python {TEXT}", *shell("$X")], "may run it"),
     "no end": (shell(f"python {TEXT} &&"), "no end"),
 }
 
