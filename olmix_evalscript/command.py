@@ -122,14 +122,7 @@ class _Call:
 
 
 def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
-    """Cut a task's command down to the trainer's script and its arguments.
-
-    Args:
-        words: The task's command and arguments.
-
-    Returns:
-        The words from the trainer's script on, or None if no trainer is run. What stands before
-        (launchers, environment variables) and after (redirections, further commands) is dropped.
+    """The words from the trainer's script on, or None if a task's command trains nothing.
 
     Raises:
         TrainerCommandError: If it names a trainer and does not plainly run it.

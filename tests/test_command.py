@@ -117,30 +117,6 @@ def test_the_launchers_specs_are_read(file: str, run_name: str, cluster: str, we
     )
 
 
-@pytest.mark.parametrize("file", sorted(SPECS.glob("*.yaml")), ids=lambda file: file.stem)
-@pytest.mark.parametrize(
-    "form",
-    [
-        lambda short, value: [short, value],
-        lambda short, value: [f"{short}{value}"],
-        lambda short, value: [f"{short} {value}"],
-        lambda short, value: [OPTIONS.get(short, "--weka"), value],
-        lambda short, value: [f"{OPTIONS.get(short, '--weka')}={value}"],
-    ],
-    ids=["-n X", "-nX", "'-n X'", "--run-name X", "--run-name=X"],
-)
-def test_every_form_of_the_options_means_the_same(file: Path, form: object) -> None:
-    assert callable(form)
-    (task,) = parse_spec(file.read_text())
-    start = task.words.index("train") + 1
-    joined = " ".join(task.words[start:]).split(" -")
-    pairs = [part.removeprefix("-").split(" ", 1) for part in joined]
-
-    rewritten = [word for letter, value in pairs for word in form(f"-{letter}", value)]
-
-    assert parse_trainer([*task.words[:start], *rewritten]) == parse_trainer(task.words)
-
-
 #: One form a row: the words of a task that trains RUN.
 TRAINS: dict[str, list[str]] = {
     "gantry": [*ENTRY, "python", *COMMAND],
@@ -404,13 +380,6 @@ def test_an_option_inside_another_ones_value_is_none() -> None:
 
     assert run is not None
     assert (run.run_name, run.group_id, run.cluster) == (RUN.run_name, RUN.group_id, RUN.cluster)
-
-
-def test_the_last_of_a_repeated_option_counts() -> None:
-    run = parse_trainer([*COMMAND, "-n", "again"])
-
-    assert run is not None
-    assert run.run_name == "again"
 
 
 def test_an_empty_word_for_no_checkpoint_is_passed_over() -> None:
