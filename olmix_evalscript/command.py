@@ -296,7 +296,7 @@ class _Command:
     @property
     def name(self) -> str:
         """The shell's own word or the program, behind assignments."""
-        names = (w for w in self.words if w != "time" and not _ASSIGNMENT.match(w))
+        names = (w for w in self.words if w not in ("time", "-p") and not _ASSIGNMENT.match(w))
         return next(names, "")
 
 
