@@ -120,11 +120,36 @@ class ExpectedTaskOptions(TaskOptions):
     """The tasks that were evaluated."""
 
     helps: ClassVar[Mapping[str, str]] = {
-        "config": "Launch YAML (eval_tasks) or fit YAML (offline eval.tasks).",
+        "config": "Launch YAML (eval_tasks) or fit YAML (offline eval.tasks, and settings of the "
+        "fit).",
         "task": "Expect results of this task (repeatable).",
         "task_set": "Expect results of this task set (repeatable; see olmix-evalscript tasks). "
         "Default: olmo3-offline.",
     }
+
+    without_task: Annotated[
+        list[str] | None,
+        _option(
+            "--without-task",
+            metavar="NAME",
+            help="Skip this task, such as one that some variants lack (repeatable).",
+            complete=_tasks,
+        ),
+    ] = None
+    dashboard: Annotated[
+        str | None,
+        _option(
+            "--dashboard",
+            metavar="NAME",
+            help="Dashboard that has the results. Default: olmix-GROUP_ID.",
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        from olmix_evalscript.text import check_name
+
+        if self.dashboard is not None:
+            check_name("dashboard", self.dashboard)
 
 
 TaskSetName = Annotated[str | None, typer.Argument(hidden=True, autocompletion=_task_sets)]
@@ -418,17 +443,20 @@ class FitOptions(Panel):
         str | None,
         _option(
             "--results",
-            metavar="PATH",
-            help="Folder of metrics-all.jsonl files, or the JSON of olmo-cookbook-eval results.",
+            metavar="FOLDER",
+            help="Read the metrics-all.jsonl files in this folder instead of fetching them.",
         ),
     ] = None
+    no_results: Annotated[
+        bool, _option("--no-results", help="Write only ratios.csv, without any results.")
+    ] = False
     priors: Annotated[
         str | None,
         _option(
             "--priors",
             metavar="FILE",
-            help="YAML with a `priors` block: output of `olmix priors compute`, a generation "
-            "config or a fit config.",
+            help="YAML with a `priors` block: a generation config, output of `olmix priors "
+            "compute`, or a fit config.",
         ),
     ] = None
     step: Annotated[
@@ -448,16 +476,20 @@ class FitOptions(Panel):
             help="Folder to write to. Default: output/fit/olmix-GROUP_ID.",
         ),
     ] = None
+    force: Annotated[bool, _option("--force", help="Replace a fit.yaml that was edited.")] = False
 
     def __post_init__(self) -> None:
         if self.results is not None and "://" in self.results:
-            raise UsageError("--results reads files here; load them with: bash SCRIPT --results")
+            raise UsageError(
+                "--results reads a folder; without it, collect fetches the results of --dashboard"
+            )
         if self.output == "-":
             raise UsageError("--output: collect writes several files, so they cannot go to stdout")
         if self.step is not None and not re.fullmatch(r"[1-9][0-9]{0,11}", self.step):
             raise UsageError(f"--step: {self.step!r} is not a step: expected a number above 0")
-        if self.results is None and (self.priors or self.step):
-            raise UsageError(f"{'--priors' if self.priors else '--step'} needs --results")
+        if self.no_results and (self.results is not None or self.step):
+            other = "--step" if self.results is None else "--results"
+            raise UsageError(f"--no-results cannot be combined with {other}")
 
 
 # --- Variants -----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.fit import Mixtures
+from olmix_evalscript.mixtures import Mixtures
 from olmix_evalscript.model import EvaluationJob, Experiment, Swarm, Variant
 from olmix_evalscript.tables import GAP, Column, Table
 from olmix_evalscript.text import counted

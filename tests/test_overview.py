@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from olmix_evalscript.fit import mixtures
+from olmix_evalscript.mixtures import mixtures
 from olmix_evalscript.model import Experiment, Swarm
 from olmix_evalscript.overview import (
     count_by_status,

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from olmix_evalscript import results
 from olmix_evalscript.errors import FitError
@@ -43,12 +40,6 @@ def bpb(path: Path, task: str = TASK, step: int = 100) -> float | None:
     found = load(path, [RUN], [task]).bpb
     assert list(found) == [RUN]
     return found[RUN][step][task]
-
-
-def table(tmp_path: Path, columns: Mapping[str, Mapping[str, object]]) -> Path:
-    path = tmp_path / "results.json"
-    path.write_text(json.dumps(columns))
-    return path
 
 
 # --- how they were made -------------------------------------------------------------------
@@ -103,7 +94,7 @@ def test_results_of_another_kind_at_another_step_do_not_matter(folder: Path) -> 
     assert load(folder, [RUN, OTHER], [TASK]).conflicts == {}
 
 
-def test_other_settings_of_a_task_are_doubtful(folder: Path) -> None:
+def test_other_settings_of_a_task_give_a_warning(folder: Path) -> None:
     write(
         folder,
         result_line(RUN, TASK, task_hash="a"),
@@ -116,7 +107,7 @@ def test_other_settings_of_a_task_are_doubtful(folder: Path) -> None:
     ]
 
 
-def test_converted_and_saved_checkpoints_beside_each_other_are_doubtful(folder: Path) -> None:
+def test_converted_and_saved_checkpoints_beside_each_other_give_a_warning(folder: Path) -> None:
     write(folder, result_line(RUN, TASK), result_line(OTHER, TASK, model=f"{OTHER}_step100-hf"))
 
     assert warnings(folder) == [
@@ -124,7 +115,7 @@ def test_converted_and_saved_checkpoints_beside_each_other_are_doubtful(folder: 
     ]
 
 
-def test_a_checkpoint_evaluated_in_both_forms_is_not_doubtful(folder: Path) -> None:
+def test_a_checkpoint_evaluated_in_both_forms_gives_no_warning(folder: Path) -> None:
     write(
         folder,
         result_line(RUN, TASK),
@@ -135,7 +126,7 @@ def test_a_checkpoint_evaluated_in_both_forms_is_not_doubtful(folder: Path) -> N
     assert warnings(folder) == []
 
 
-# --- raw results --------------------------------------------------------------------------
+# --- files and values ---------------------------------------------------------------------
 
 
 def test_a_linked_folder_is_read_once(folder: Path) -> None:
@@ -175,13 +166,13 @@ def test_a_model_of_other_runs_is_named(folder: Path) -> None:
 
     found = load(folder, [RUN], [TASK])
 
-    assert (found.has_runs, found.stranger) == (False, "other-58362402-0000_step100")
+    assert (found.tasks, found.stranger) == ((), "other-58362402-0000_step100")
 
 
-def test_results_of_other_tasks_are_of_the_runs_too(folder: Path) -> None:
-    write(folder, result_line(RUN, BPB_TASK))
+def test_all_tasks_of_the_runs_are_named_also_those_not_wanted(folder: Path) -> None:
+    write(folder, result_line(RUN, BPB_TASK), result_line(RUN, "a b:mc::none"))
 
-    assert load(folder, [RUN], [TASK]).has_runs
+    assert load(folder, [RUN], [TASK]).tasks == ("a b:mc::none", BPB_TASK)
 
 
 @pytest.mark.parametrize(
@@ -224,6 +215,22 @@ def test_the_newer_of_two_results_counts(folder: Path) -> None:
     )
 
     assert bpb(folder) == 2.0
+
+
+def test_replaced_results_are_counted_at_their_step(folder: Path) -> None:
+    later = "2026-03-06 00:00:00 UTC"
+    write(
+        folder,
+        result_line(RUN, TASK, 1.0),
+        result_line(RUN, TASK, 2.0, date=later),
+        result_line(OTHER, TASK, 1.0),
+        result_line(OTHER, TASK, 1.0, date=later),
+    )
+
+    assert warnings(folder) == [
+        f"1 result replaced by newer ones from another date, such as {TASK} of {RUN}_step100"
+    ]
+    assert warnings(folder, step=200) == []
 
 
 def test_an_outdated_value_may_be_anything(folder: Path) -> None:
@@ -310,8 +317,8 @@ def test_a_checkpoint_and_its_converted_form_may_be_equal(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), float("inf"), -0.1, "0.8", True, [0.8], {}, 10**400],
-    ids=["nan", "inf", "negative", "text", "bool", "list", "object", "huge"],
+    [float("nan"), float("inf"), -0.1, 0, 0.0, "0.8", True, [0.8], {}, 10**400],
+    ids=["nan", "inf", "negative", "0", "0.0", "text", "bool", "list", "object", "huge"],
 )
 def test_what_is_not_bits_per_byte_is_refused_with_file_and_line(
     folder: Path, value: object
@@ -397,136 +404,6 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(folder: Path) -> None:
         load(folder, [RUN], [TASK])
 
 
-# --- the JSON of olmo-cookbook-eval results -----------------------------------------------
-
-
-def test_the_bpb_of_a_task_is_in_a_column_of_its_own(tmp_path: Path) -> None:
-    path = table(
-        tmp_path,
-        {
-            TASK: {f"{RUN}_step100": 0.5},
-            "arc_easy:bpb::olmes:full": {f"{RUN}_step100": 0.8},
-            BPB_TASK: {f"{RUN}_step100": 0.9},
-        },
-    )
-
-    found = load(path, [RUN], [TASK, BPB_TASK]).bpb
-
-    assert found == {RUN: {100: {TASK: 0.8, BPB_TASK: 0.9}}}
-
-
-def test_an_accuracy_is_never_taken_for_the_bpb(tmp_path: Path) -> None:
-    path = table(tmp_path, {TASK: {f"{RUN}_step100": 0.5}})
-
-    assert bpb(path) is None
-
-
-def test_null_is_no_result(tmp_path: Path) -> None:
-    columns = {TASK: {f"{RUN}_step100": None}, "arc_easy:bpb::olmes:full": {f"{RUN}_step100": None}}
-
-    assert load(table(tmp_path, columns), [RUN], [TASK]).bpb == {}
-
-
-@pytest.mark.parametrize("others", [{}, {TASK: 0.5, "arc_easy::olmes:full": 0.5}])
-def test_a_column_of_bpb_that_may_be_of_another_task_is_refused(
-    tmp_path: Path, others: dict[str, float]
-) -> None:
-    columns = {**others, "arc_easy:bpb::olmes:full": 0.8}
-    path = table(tmp_path, {name: {f"{RUN}_step100": v} for name, v in columns.items()})
-
-    with pytest.raises(FitError, match=r"is the BPB of .* there, not of .* alone"):
-        load(path, [RUN], [TASK])
-
-
-def test_a_bpb_task_whose_column_may_hold_another_task_s_bpb_is_refused(tmp_path: Path) -> None:
-    model = f"{RUN}_step100"
-    path = table(tmp_path, {BPB_TASK: {model: 0.9}, "mbpp:3shot::none": {model: 0.5}})
-
-    with pytest.raises(FitError, match=f"is the BPB of mbpp:3shot::none there, not of {BPB_TASK}"):
-        load(path, [RUN], [BPB_TASK])
-
-
-def test_a_column_that_may_be_a_known_task_of_that_name_is_refused(tmp_path: Path) -> None:
-    model, task = f"{RUN}_step100", "minerva_math_algebra::olmes"
-    columns = {
-        task: {model: 0.1},
-        "minerva_math_algebra:bpb::olmes": {model: 0.7},
-        "sciq:bpb::olmo1": {model: 0.9},
-    }
-
-    with pytest.raises(FitError, match="since sciq:bpb::olmo1 of the same set was evaluated, too"):
-        load(table(tmp_path, columns), [RUN], [task])
-
-
-def test_a_column_is_the_bpb_where_no_task_of_such_a_name_was_evaluated(tmp_path: Path) -> None:
-    model, task = f"{RUN}_step100", "minerva_math_algebra::olmes"
-    columns = {
-        task: {model: 0.1},
-        "minerva_math_algebra:bpb::olmes": {model: 0.7},
-        BPB_TASK: {model: 0.9},
-    }
-
-    assert bpb(table(tmp_path, columns), task) == 0.7
-
-
-def test_a_value_in_the_json_that_is_not_bpb_is_refused_with_its_place(tmp_path: Path) -> None:
-    path = table(tmp_path, {BPB_TASK: {f"{RUN}_step100": float("nan")}})
-
-    with pytest.raises(FitError, match=f"{path}: {BPB_TASK} of {RUN}_step100 has the value nan"):
-        load(path, [RUN], [BPB_TASK])
-
-
-@pytest.mark.parametrize("text", [b"", b'{"a": {"b"', b"\xff", b"[" * 100_000])
-def test_a_file_that_is_not_json_is_refused(tmp_path: Path, text: bytes) -> None:
-    path = tmp_path / "results.json"
-    path.write_bytes(text)
-
-    with pytest.raises(FitError, match=f"{path}: it is not valid JSON, or is truncated"):
-        load(path, [RUN], [TASK])
-
-
-@pytest.mark.parametrize("text", ["[]", "5", '{"a": 5}', "null"])
-def test_other_json_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "results.json"
-    path.write_text(text)
-
-    with pytest.raises(FitError, match="not the JSON of olmo-cookbook-eval results"):
-        load(path, [RUN], [TASK])
-
-
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(FitError, match=r"cannot read .*/nowhere: No such file"):
         load(tmp_path / "nowhere", [RUN], [TASK])
-
-
-# --- both ---------------------------------------------------------------------------------
-
-
-@given(
-    values=st.dictionaries(
-        st.tuples(st.integers(0, 3), st.integers(1, 3), st.booleans()),
-        st.floats(0, allow_infinity=False),
-        min_size=1,
-        max_size=12,
-    )
-)
-def test_both_forms_of_the_same_results_say_the_same(
-    tmp_path_factory: pytest.TempPathFactory, values: dict[tuple[int, int, bool], float]
-) -> None:
-    folder = tmp_path_factory.mktemp("results")
-    runs = [f"mix-58362402-{number:04d}" for number in range(4)]
-    columns: dict[str, dict[str, float]] = {}
-    lines = []
-    for (number, step, is_full), value in values.items():
-        task = TASK if is_full else BPB_TASK
-        model = f"{runs[number]}_step{step}"
-        columns.setdefault(task, {})[model] = 0.5 if is_full else value
-        if is_full:
-            columns.setdefault("arc_easy:bpb::olmes:full", {})[model] = value
-        lines.append(result_line(runs[number], task, value, step=step))
-    if lines:
-        write(folder, *lines)
-
-    raw = load(folder, runs, [TASK, BPB_TASK])
-
-    assert raw == load(table(folder, columns), runs, [TASK, BPB_TASK])

@@ -52,12 +52,12 @@ def show(
 
 
 def _show_mixtures(swarm: Swarm, console: Console) -> None:
-    from olmix_evalscript.fit import mixtures
+    from olmix_evalscript.mixtures import mixtures
     from olmix_evalscript.overview import mixture_rows, mixture_table
     from olmix_evalscript.tables import tab_separated
 
     mixed = mixtures(swarm)
-    for note in mixed.notes:
+    for note in mixed.warnings:
         console.warn(note)
     if console.is_terminal:
         console.table(mixture_table(swarm, mixed, console.width))
