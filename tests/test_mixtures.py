@@ -135,10 +135,10 @@ STACK_EDU = [
         "Rust", "SQL", "Shell", "Swift", "TypeScript",
     )
 ]  # fmt: skip
-PDF_TOPICS = [
+PDF_TOPICS = [  # without "adult", which is too small for any variant
     f"s2pdfv1:{topic}"
     for topic in (
-        "adult", "art_design", "crime_law", "education_jobs", "entertainment", "fashion_beauty",
+        "art_design", "crime_law", "education_jobs", "entertainment", "fashion_beauty",
         "finance_business", "food_dining", "games", "health", "home_hobbies", "industrial",
         "literature", "politics", "religion", "science_tech", "software", "software_dev",
         "sports_fitness", "transportation", "travel",
@@ -185,7 +185,8 @@ def test_frozen_topics_are_one_column_as_in_olmix_s_published_fits(
 
     found = mixtures(swarm, priors)
 
-    assert list(found.domains) == domains == sorted(priors.relative_sizes)
+    assert list(found.domains) == domains
+    assert set(domains) <= set(priors.relative_sizes)
     for row in found.rows(swarm.variants, domains):
         assert math.fsum(row) == pytest.approx(1)
 
@@ -225,7 +226,5 @@ def test_a_frozen_topic_that_one_variant_lacks_is_named() -> None:
     whole = {"old:a": 0.2, "old:b": 0.2, "wiki": 0.6}
     swarm = swarm_of(whole, whole, {"old:a": 0.4, "wiki": 0.6})
 
-    with pytest.raises(
-        FitError, match=r"old:b cannot be summed into old.* variant 2 has the ratio 0,"
-    ):
+    with pytest.raises(FitError, match=r"old:b cannot be summed into old,.* variant 2 has"):
         mixtures(swarm, Priors({"old": 0.4, "wiki": 0.6}, {}))
