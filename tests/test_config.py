@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from olmix_evalscript.config import EvalConfig, Priors, load, load_priors
+from olmix_evalscript.config import EvalConfig, load
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.tasks import Metric
 
@@ -120,48 +120,44 @@ def test_no_text_is_beyond_it(tmp_path_factory: pytest.TempPathFactory, text: st
         load(path)
 
 
-def priors(tmp_path: Path, text: str) -> Priors:
-    path = tmp_path / "priors.yaml"
-    path.write_text(text)
-    return load_priors(path)
-
-
-def test_priors_are_read_from_any_file_with_such_a_block(tmp_path: Path) -> None:
-    text = """
-name: mix
-priors:
-  relative_sizes: {wiki: 1e-05, "dclm:a": 0.99999}
-  token_counts: {wiki: 45_000_000_000, "dclm:a": 1.5e10}
-"""
-
-    assert priors(tmp_path, text) == Priors(
-        {"wiki": 1e-05, "dclm:a": 0.99999}, {"wiki": 45_000_000_000, "dclm:a": 15_000_000_000}
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("name: mix", "no priors block"),
-        ("priors: []", "no priors block"),
-        ("priors: {}", "relative_sizes does not map"),
-        ("priors: {relative_sizes: [1], token_counts: {}}", "relative_sizes does not map"),
-        ("priors: {relative_sizes: {a: 1}}", "token_counts does not map"),
-        ("priors: {relative_sizes: {a: x}, token_counts: {}}", "a has 'x'; expected a number"),
-        ("priors: {relative_sizes: {a: nan}, token_counts: {}}", "a has 'nan'"),
-        ("priors: {relative_sizes: {a: -1}, token_counts: {}}", "a has '-1'"),
-        ("priors: {relative_sizes: {a: 1}, token_counts: {a: 1.5}}", "a has '1.5'"),
-        ("priors: {relative_sizes: {a: 1}, token_counts: {a: -1}}", "a has '-1'"),
-        ("priors: {relative_sizes: {a: 1}, token_counts: {a: 0100}}", "a has 0100.*octal"),
-    ],
-)
-def test_priors_of_no_use_are_refused(tmp_path: Path, text: str, problem: str) -> None:
-    with pytest.raises(InvalidInputError, match=problem):
-        priors(tmp_path, text)
-
-
 @pytest.mark.parametrize("null", ["null", "~", "", "Null"])
 def test_a_setting_that_is_null_is_absent(tmp_path: Path, null: str) -> None:
     loaded = config(tmp_path, f"eval_cluster: {null}\neval_tasks: [lambada]\n")
 
     assert loaded.cluster is None
+
+
+FIT = """
+eval: {tasks: {math: [lambada, piqa]}}
+regression: {type: log_linear, seed: 3}
+proposer: {kl_reg: null, type: search}
+constraints: {enabled: true, target_tokens: 1_000_000_000_000}
+filtering: {drop_metrics: [piqa], obj_weights: {lambada: 7/52.0}}
+"""
+
+
+def test_the_settings_of_a_fit_are_read_with_their_types(tmp_path: Path) -> None:
+    found = config(tmp_path, FIT)
+
+    assert found.fit == {
+        "regression": {"type": "log_linear", "seed": 3},
+        "proposer": {"kl_reg": None, "type": "search"},
+        "constraints": {"enabled": True, "target_tokens": 10**12},
+        "filtering": {"drop_metrics": ["piqa"], "obj_weights": {"lambada": "7/52.0"}},
+    }
+    assert found.drop_metrics == ("piqa",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("{type: log_linear, seed: 3}", "log_linear", "regression is not a mapping"),
+        ("[piqa]", "piqa", "drop_metrics is not a list"),
+        ("{enabled: true", "{<<: {a: b}, enabled: true", "merge key"),
+    ],
+)
+def test_settings_of_a_fit_of_no_use_are_refused(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=problem):
+        config(tmp_path, FIT.replace(old, new))
