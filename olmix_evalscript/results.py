@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +27,6 @@ BPB_KEYS = (
     "bits_per_byte",
     "logits_per_byte_corr",
 )
-MAX_FILE_BYTES = 1024**3
-MAX_LINE_BYTES = 16 * 1024**2  # a task's line takes some KB
 
 #: ``make_eval_run_name`` in olmo-cookbook's cookbook/cli/utils.py, without its suffixes. At step 0
 #: nothing is trained yet; the script does not evaluate it either.
@@ -177,23 +174,18 @@ def _bpb(result: _Result) -> float:
 
 
 def _result_files(folder: Path) -> Iterator[Path]:
-    """The files of results in a folder; links are followed, and each folder is read once."""
+    """The files of results in a folder, at any depth."""
 
     def refuse(error: OSError) -> None:
         raise error
 
-    found, seen = False, {os.path.realpath(folder)}
-    for root, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        for name in sorted(folders):
-            path = os.path.realpath(Path(root, name))
-            if path in seen:
-                folders.remove(name)
-            seen.add(path)
+    found = False
+    for root, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
-        for file in (Path(root, name) for name in sorted(names) if name.endswith(SUFFIX)):
-            if stat.S_ISREG(file.stat().st_mode):
+        for name in sorted(names):
+            if name.endswith(SUFFIX):
                 found = True
-                yield file
+                yield Path(root, name)
     if not found:
         raise FitError(f"no metrics-all.jsonl file in {folder}")
 
@@ -202,32 +194,21 @@ def _results(paths: Iterable[Path]) -> Iterator[_Result]:
     """Each result in the files, without aggregates."""
     for path in paths:
         count = 0
-        for count, line in enumerate(_lines(path), start=1):
-            if line.isspace():
-                continue
-            location = f"{path}:{count}"
-            try:
-                record = json.loads(line.decode("utf-8"))
-            except (ValueError, RecursionError) as error:
-                raise FitError(
-                    f"{location}: it is not a line of JSON, or is truncated ({error}). "
-                    "Fetch it again."
-                ) from None
-            result = _result(record, location)
-            if result is not None:
-                yield result
+        with path.open("rb") as file:
+            for count, line in enumerate(file, start=1):
+                location = f"{path}:{count}"
+                try:
+                    record = json.loads(line.decode("utf-8"))
+                except (ValueError, RecursionError) as error:
+                    raise FitError(
+                        f"{location}: it is not a line of JSON, or is truncated ({error}). "
+                        "Fetch it again."
+                    ) from None
+                result = _result(record, location)
+                if result is not None:
+                    yield result
         if not count:
             raise FitError(f"{path}: it is empty. Fetch it again.")
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
-            raise FitError(f"{path}: it is larger than {MAX_FILE_BYTES} bytes")
-        while line := file.readline(MAX_LINE_BYTES + 1):
-            if len(line) > MAX_LINE_BYTES:
-                raise FitError(f"{path}: it has a line longer than {MAX_LINE_BYTES} bytes")
-            yield line
 
 
 def _result(record: Any, location: str) -> _Result | None:

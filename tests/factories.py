@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 from olmix_evalscript.model import Experiment, Swarm, Task, TrainerRun, Variant
 from olmix_evalscript.swarm import build_swarm
@@ -115,6 +117,14 @@ def swarm_of_sources(*commands: Sequence[str]) -> Swarm:
 def swarm_of(*mixtures: Mapping[str, float]) -> Swarm:
     """A swarm whose variants have these mixtures, domain to ratio."""
     return swarm_of_sources(*([source(d, ratio) for d, ratio in m.items()] for m in mixtures))
+
+
+def generated(kind: str) -> Swarm:
+    """A swarm that olmix's own generator made, of those under fixtures/mixture-reuse."""
+    path = Path(__file__).parent.parent / "fixtures" / "mixture-reuse" / f"{kind}.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return swarm_of(*({d: float(ratio) for d, ratio in row.items() if ratio} for row in rows))
 
 
 def result_line(

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from olmix_evalscript.errors import FitError
 from olmix_evalscript.mixtures import mixtures
-from olmix_evalscript.model import Swarm
 from olmix_evalscript.priors import Priors, load_priors
 from tests.conftest import FIXTURES
-from tests.factories import run_name, source, swarm_of, swarm_of_sources
+from tests.factories import generated, run_name, source, swarm_of, swarm_of_sources
 
 HALVES = {"wiki": 0.5, "web": 0.5}
 REUSE = FIXTURES / "mixture-reuse"
@@ -23,17 +22,6 @@ REUSE = FIXTURES / "mixture-reuse"
 
 def rows(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
-
-
-def generated(kind: str) -> Swarm:
-    """A swarm that olmix's own generator made."""
-    head, *lines = rows((REUSE / f"{kind}.csv").read_text())
-    return swarm_of(
-        *(
-            {domain: float(ratio) for domain, ratio in zip(head, line, strict=True) if ratio}
-            for line in lines
-        )
-    )
 
 
 def test_a_variant_has_a_row_and_a_domain_a_column() -> None:

@@ -81,7 +81,7 @@ def test_nothing_but_lost_variants_is_an_error() -> None:
     ("change", "reason"),
     [
         ({"tasks": ()}, "no tasks"),
-        ({"tasks": ("a b",)}, "not a task name"),
+        ({"tasks": ("a\nb",)}, "not a task name"),
         ({"tasks": ("-x",)}, "not a task name"),
         ({"tasks": ("$(id)",)}, "not a task name"),
         ({"dashboard": "a'b"}, "dashboard"),
