@@ -103,28 +103,35 @@ def source(domain: str, ratio: float) -> str:
     return f"({ascii(domain).replace(chr(39), chr(34))},[],{ratio!r},1.0)"
 
 
+def experiments_of_sources(*commands: Sequence[str]) -> list[Experiment]:
+    """Experiments of a swarm whose variants have these sources."""
+    return [
+        experiment(run_name(number), minutes=number, more=[w for s in sources for w in ("-s", s)])
+        for number, sources in enumerate(commands)
+    ]
+
+
+def experiments_of(*mixtures: Mapping[str, float]) -> list[Experiment]:
+    """Experiments of a swarm whose variants have these mixtures, domain to ratio."""
+    return experiments_of_sources(*([source(d, ratio) for d, ratio in m.items()] for m in mixtures))
+
+
 def swarm_of_sources(*commands: Sequence[str]) -> Swarm:
     """A swarm whose variants have these sources."""
-    return build_swarm(
-        GROUP,
-        [
-            experiment(run_name(number), more=[word for s in sources for word in ("-s", s)])
-            for number, sources in enumerate(commands)
-        ],
-    )
+    return build_swarm(GROUP, experiments_of_sources(*commands))
 
 
 def swarm_of(*mixtures: Mapping[str, float]) -> Swarm:
     """A swarm whose variants have these mixtures, domain to ratio."""
-    return swarm_of_sources(*([source(d, ratio) for d, ratio in m.items()] for m in mixtures))
+    return build_swarm(GROUP, experiments_of(*mixtures))
 
 
-def generated(kind: str) -> Swarm:
-    """A swarm that olmix's own generator made, of those under fixtures/mixture-reuse."""
+def generated(kind: str) -> list[Experiment]:
+    """Experiments of a swarm that olmix's own generator made, of fixtures/mixture-reuse."""
     path = Path(__file__).parent.parent / "fixtures" / "mixture-reuse" / f"{kind}.csv"
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return swarm_of(*({d: float(ratio) for d, ratio in row.items() if ratio} for row in rows))
+    return experiments_of(*({d: float(ratio) for d, ratio in row.items() if ratio} for row in rows))
 
 
 def result_line(

@@ -115,11 +115,11 @@ def test_changed_results_are_fitted_in_another_folder(run: Run, results: Path) -
 
 
 def test_frozen_topics_become_one_column_with_its_manual_prior(run: Run, work: Path) -> None:
-    variants = generated("stage-3").variants
-    (work / "s.yaml").write_text(dump(GROUP, [each.experiments[0] for each in variants]))
+    experiments = generated("stage-3")
+    (work / "s.yaml").write_text(dump(GROUP, experiments))
     (work / "results").mkdir()
     (work / "results" / "metrics-all.jsonl").write_text(
-        "".join(result_line(each.run_name, "lambada", 0.8 + each.number / 99) for each in variants)
+        "".join(result_line(e.name, "lambada", 1 / n) for n, e in enumerate(experiments, start=1))
     )
 
     result = run(

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from olmix_evalscript.errors import FitError
 from olmix_evalscript.mixtures import mixtures
 from olmix_evalscript.priors import Priors, load_priors
+from olmix_evalscript.swarm import build_swarm
 from tests.conftest import FIXTURES
-from tests.factories import generated, run_name, source, swarm_of, swarm_of_sources
+from tests.factories import GROUP, generated, run_name, source, swarm_of, swarm_of_sources
 
 HALVES = {"wiki": 0.5, "web": 0.5}
 REUSE = FIXTURES / "mixture-reuse"
@@ -169,7 +170,7 @@ def test_frozen_topics_are_one_column_as_in_olmix_s_published_fits(
     kind: str, domains: list[str]
 ) -> None:
     priors = load_priors(REUSE / f"{kind}.yaml")
-    swarm = generated(kind)
+    swarm = build_swarm(GROUP, generated(kind))
 
     found = mixtures(swarm, priors)
 
@@ -207,7 +208,7 @@ def test_free_topics_cannot_be_summed(kind: str, source: str) -> None:
     priors = Priors({"existing": 1, "dclm": 1, "software_development": 1, source: 1}, {})
 
     with pytest.raises(FitError, match=f"{source}:.* cannot be summed into {source}, as its share"):
-        mixtures(generated(kind), priors)
+        mixtures(build_swarm(GROUP, generated(kind)), priors)
 
 
 def test_a_frozen_topic_that_one_variant_lacks_is_named() -> None:
