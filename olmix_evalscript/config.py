@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from olmix_evalscript import yamltext
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.tasks import Metric, known_task
 
@@ -42,12 +41,12 @@ def load(path: Path) -> EvalConfig:
     Raises:
         InvalidInputError: If the file cannot be read or says nothing usable.
     """
-    data = load_mapping(path, "config", (*KEYS, "eval", *FIT_SECTIONS))
+    data = load_mapping(path, "config")
     try:
         _check_keys(data)
         tasks = _eval_tasks(data)
         metrics = () if tasks else _offline_metrics(data.get("eval"))
-        sections = _fit_sections(path, data)
+        sections = _fit_sections(data)
         config = EvalConfig(
             tasks=tasks or tuple(metric.task for metric in metrics),
             metrics=metrics,
@@ -55,7 +54,7 @@ def load(path: Path) -> EvalConfig:
             model_backend=_text(data, "eval_model_backend"),
             has_inloop_tasks=_is_inloop(data.get("eval")),
             fit=sections,
-            drop_metrics=_drop_metrics(sections),
+            drop_metrics=_names(sections.get("filtering", {}), "drop_metrics"),
         )
     except ValueError as error:
         raise InvalidInputError(f"cannot use the config {path}: {error}") from None
@@ -68,56 +67,53 @@ def load(path: Path) -> EvalConfig:
     return config
 
 
-def load_mapping(path: Path, what: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Read a YAML file that is a mapping, all scalars as text.
-
-    Args:
-        path: The file.
-        what: What it is to the user, such as "config".
-        keys: Those that matter; a merge key (``<<``) in one of them is refused.
+def load_mapping(path: Path, what: str) -> dict[str, Any]:
+    """Read a YAML file that is a mapping, as olmix does.
 
     Raises:
-        InvalidInputError: If it cannot be read, or is not such a mapping.
+        InvalidInputError: If it cannot be read, or is not such a mapping; ``what`` names it.
     """
-    data = yamltext.load_file(path, what)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidInputError(f"cannot read the {what} {path}: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:
+        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        problem = error.problem or error.context
+        raise InvalidInputError(f"cannot read the {what} {path}: {problem}{line}") from None
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        problem = str(error).partition("\n")[0]
+        raise InvalidInputError(f"cannot read the {what} {path}: {problem}") from None
     if not isinstance(data, dict):
         raise InvalidInputError(f"cannot use the {what} {path}: it is not a mapping")
-    if _has_merge_key({key: data[key] for key in (*keys, "<<") if key in data}):
-        raise InvalidInputError(
-            f"cannot use the {what} {path}: it has a YAML merge key (<<), which is not followed; "
-            "write out what it stands for"
-        )
     return data
-
-
-def _has_merge_key(value: Any) -> bool:
-    if isinstance(value, dict):
-        return "<<" in value or any(map(_has_merge_key, value.values()))
-    return isinstance(value, list) and any(map(_has_merge_key, value))
 
 
 def _check_keys(data: dict[str, Any]) -> None:
     for key in data:
-        near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.85)
+        near = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.85)
         if near and key not in KEYS:
             raise ValueError(f"it has {key}; did you mean {near[0]}?")
 
 
 def _text(data: dict[str, Any], key: str) -> str | None:
     value = data.get(key)
-    if yamltext.is_absent(value):
-        return None
-    if not isinstance(value, str):
+    if value is not None and (not isinstance(value, str) or not value):
         raise ValueError(f"{key} is not text")
     return value
 
 
+def _names(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = data.get(key) or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{key} is not a list of names")
+    return tuple(names)
+
+
 def _eval_tasks(data: dict[str, Any]) -> tuple[str, ...]:
-    if yamltext.is_absent(data.get("eval_tasks")):
-        return ()
-    tasks = yamltext.strings(data["eval_tasks"])
-    if not tasks:
-        raise ValueError("eval_tasks is not a list of task names")
+    tasks = _names(data, "eval_tasks")
+    if not tasks and data.get("eval_tasks") is not None:
+        raise ValueError("eval_tasks has no task names")
     return tasks
 
 
@@ -138,34 +134,20 @@ def _offline_metrics(block: Any) -> tuple[Metric, ...]:
     families = block.get("tasks") if isinstance(block, dict) else None
     if not isinstance(families, dict) or not families:
         raise ValueError("eval has no tasks by family")
-    lists = {family: yamltext.strings(names) for family, names in families.items()}
+    lists = {str(family): _names(families, family) for family in families}
     if not all(lists.values()):
         raise ValueError("eval.tasks has a family without a list of task names")
     return tuple(
         Metric(known_task(name) or name, name, family)
         for family, names in lists.items()
-        for name in names or ()
+        for name in names
     )
 
 
-def _fit_sections(path: Path, data: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A fit's settings, with the types that olmix reads."""
-    names = [name for name in FIT_SECTIONS if not yamltext.is_absent(data.get(name))]
-    if not names:
-        return {}
-    try:
-        typed = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(str(error).splitlines()[0]) from None
-    for name in names:
-        if not isinstance(typed[name], dict):
+def _fit_sections(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The settings of a fit, besides its data and tasks."""
+    sections = {name: data[name] for name in FIT_SECTIONS if data.get(name) is not None}
+    for name, section in sections.items():
+        if not isinstance(section, dict):
             raise ValueError(f"{name} is not a mapping")
-    return {name: typed[name] for name in names}
-
-
-def _drop_metrics(sections: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    names = sections.get("filtering", {}).get("drop_metrics") or []
-    dropped = yamltext.strings(names)
-    if dropped is None:
-        raise ValueError("filtering.drop_metrics is not a list of names")
-    return dropped
+    return sections

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from olmix_evalscript import yamltext
 from olmix_evalscript.config import load_mapping
 from olmix_evalscript.errors import InvalidInputError
 
@@ -57,13 +55,15 @@ def load_priors(path: Path) -> Priors:
     Raises:
         InvalidInputError: If the file cannot be read or has no usable priors.
     """
-    data = load_mapping(path, "priors", ("priors", "data", "swarm"))
+    data = load_mapping(path, "priors")
     try:
         block = data.get("priors")
         if not isinstance(block, dict):
             raise ValueError("it has no priors block; `olmix priors compute` prints one")
-        sizes = {name: _amount(name, text) for name, text in _scalars(block, "relative_sizes")}
-        counts = {name: _count(name, text) for name, text in _scalars(block, "token_counts")}
+        sizes = _numbers(block, "relative_sizes")
+        counts = {
+            name: _count(name, number) for name, number in _numbers(block, "token_counts").items()
+        }
         if not any(sizes.values()):
             raise ValueError("all of its relative_sizes are 0")
         for name, size in sizes.items():
@@ -119,49 +119,46 @@ def _sources(block: Any) -> list[_Source]:
             raise ValueError("data.sources has a source without a name")
         topics = source.get("topics")
         topics = [topic for topic in topics if isinstance(topic, dict)] if topics else []
-        pinned = sum(not yamltext.is_absent(topic.get("weight")) for topic in topics)
+        pinned = sum(topic.get("weight") is not None for topic in topics)
         found.append(_Source(source["name"], pinned, len(topics)))
     return found
 
 
 def _manual_prior(swarm: Any, sources: Sequence[_Source]) -> dict[str, float]:
     settings = swarm if isinstance(swarm, dict) else {}
-    if not yamltext.is_absent(settings.get("manual_topic_prior")):
+    if settings.get("manual_topic_prior") is not None:
         raise ValueError(
             "swarm.manual_topic_prior is not supported; write the priors that you want into a "
             "priors block of their own"
         )
-    if yamltext.is_absent(settings.get("manual_prior")):
+    if settings.get("manual_prior") is None:
         return {}
-    manual = {name: _amount(name, text) for name, text in _scalars(settings, "manual_prior")}
+    manual = _numbers(settings, "manual_prior")
     for name in manual:
         if name not in {source.name for source in sources}:
             raise ValueError(f"swarm.manual_prior has {name}, which is no source")
     return manual
 
 
-def _scalars(block: dict[str, Any], key: str) -> list[tuple[str, str]]:
+def _numbers(block: dict[str, Any], key: str) -> dict[str, float]:
     values = block.get(key)
-    if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
+    if not isinstance(values, dict):
         raise ValueError(f"{key} does not map domains to numbers")
-    for domain, text in values.items():
-        if re.fullmatch(r"[-+]?0[0-7_]*[1-7][0-7_]*", text):
-            raise ValueError(f"{domain} has {text}, which YAML reads as octal")
-    return list(values.items())
+    return {str(domain): _amount(domain, value) for domain, value in values.items()}
 
 
-def _amount(domain: str, text: str) -> float:
+def _amount(domain: str, value: Any) -> float:
+    """A number that is not negative; YAML takes ``1e-05`` for text, and olmix for a number."""
     try:
-        number = float(text)
-    except ValueError:
+        number = value if type(value) is int else float(value)
+    except (TypeError, ValueError):
         number = math.nan
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{domain} has {text!a}; expected a number that is not negative")
+    if type(value) is bool or not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"{domain} has {value!a}; expected a number that is not negative")
     return number
 
 
-def _count(domain: str, text: str) -> int:
-    number = int(text) if re.fullmatch(r"[0-9_]+", text) else _amount(domain, text)
+def _count(domain: str, number: float) -> int:
     if number != int(number):
-        raise ValueError(f"{domain} has {text!a}; expected a number of tokens")
+        raise ValueError(f"{domain} has {number!a}; expected a number of tokens")
     return int(number)

@@ -30,8 +30,6 @@ def test_a_launch_yaml_has_tasks_cluster_and_backend(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("base: &b {eval_tasks: [piqa]}\n<<: *b\neval_cluster: aus\n", "merge key"),
-        ("eval: {tasks: {<<: {a: [piqa]}, b: [lambada]}}\n", "merge key"),
         ("eval_cluster: aus\neval_task: [piqa]\n", "it has eval_task; did you mean eval_tasks"),
         ("eval_tasks: [piqa]\neval_model_backends: hf\n", "did you mean eval_model_backend"),
     ],
@@ -41,8 +39,14 @@ def test_a_setting_that_would_be_lost_is_refused(tmp_path: Path, text: str, prob
         config(tmp_path, text)
 
 
+def test_merge_keys_are_followed(tmp_path: Path) -> None:
+    text = "base: &b {eval_tasks: [piqa]}\n<<: *b\neval_cluster: aus\n"
+
+    assert config(tmp_path, text) == EvalConfig(("piqa",), "aus")
+
+
 def test_other_settings_of_a_launch_are_no_concern(tmp_path: Path) -> None:
-    text = "eval_interval: 500\neval_metrics: [loss]\neval_tasks: [lambada]\na: {<<: {b: c}}\n"
+    text = "eval_interval: 500\neval_metrics: [loss]\neval_tasks: [lambada]\n"
 
     assert config(tmp_path, text).tasks == ("lambada",)
 
@@ -153,7 +157,6 @@ def test_the_settings_of_a_fit_are_read_with_their_types(tmp_path: Path) -> None
     [
         ("{type: log_linear, seed: 3}", "log_linear", "regression is not a mapping"),
         ("[piqa]", "piqa", "drop_metrics is not a list"),
-        ("{enabled: true", "{<<: {a: b}, enabled: true", "merge key"),
     ],
 )
 def test_settings_of_a_fit_of_no_use_are_refused(

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -318,7 +319,7 @@ def test_settings_of_another_fit_are_carried_over() -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"proposer": {"type": "exact", "kl_reg": None}}])
 def test_what_the_exact_proposer_needs_is_chosen_with_a_reason(
-    settings: dict[str, dict[str, object]],
+    settings: dict[str, dict[str, Any]],
 ) -> None:
     text = fit_yaml(Path("/fit"), ("wiki",), LAMBADA, WIKI, settings)
 
