@@ -13,12 +13,12 @@ from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, variants
 LATENCY = 0.05  # seconds for each call
 TOOL = ("olmix-evalscript",)
 PLAIN = (sys.executable, str(Path(__file__).with_name("page_after_page.py")))
-LIST = ("list", "--since", "30d", "--timeout", "600")
-GENERATE = ("generate", "58362402", "-o", "-", "--timeout", "600")
+LIST = (*TOOL, "list", "--since", "30d", "--timeout", "600")
+GENERATE = (*TOOL, "generate", "58362402", "-o", "-", "--timeout", "600")
 SCAN = (*GENERATE, "--scan", "--since", "30d")
 
 
-def _workloads(count: int, swarm: int, within: timedelta) -> list[FakeWorkload]:
+def spread(count: int, swarm: int, within: timedelta) -> list[FakeWorkload]:
     """A swarm and evaluation jobs, evenly spread over a time that ended a day ago."""
     workloads = [*evaluations(count - swarm), *variants(swarm)]
     newest = datetime.now(timezone.utc) - timedelta(days=1)
@@ -37,7 +37,7 @@ def _compared(
 ) -> bool:
     beaker = FakeBeaker(workloads, lists_commands=lists_commands, latency=LATENCY)
     with serving(beaker) as (environment, folder):
-        commands = {"here": (*TOOL, *command), "plain": (*PLAIN, *command)}
+        commands = {"here": command, "plain": (*PLAIN, *command[1:])}
         took = in_turn(commands, environment, folder, times)
     ratio = took["here"] / took["plain"]
     detail = f"{took['here']:.1f} s against {took['plain']:.1f} s, one page after another"
@@ -47,12 +47,11 @@ def _compared(
 def long_listings() -> bool:
     """10,000 workloads, evenly spread over 28 days or all in one."""
     verdicts = []
-    for spread, days in (("evenly spread", 28), ("in one day", 1)):
-        for name, command in (("list", LIST), ("--scan", SCAN)):
-            for with_commands, bound in ((True, 0.3), (False, 0.5)):
-                what = f"{name} of 10,000 {spread}, {'with' if with_commands else 'no'} commands"
-                workloads = _workloads(10_000, 128, timedelta(days=days))
-                verdicts.append(_compared(what, command, bound, workloads, with_commands))
+    for days in (28, 1):
+        workloads = spread(10_000, 128, timedelta(days=days))
+        name = f"10,000 in {days} days"
+        verdicts.append(_compared(f"list of {name}", LIST, 0.3, workloads))
+        verdicts.append(_compared(f"scan of {name}, no commands", SCAN, 0.5, workloads, False))
     return all(verdicts)
 
 

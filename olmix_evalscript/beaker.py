@@ -1,8 +1,8 @@
-"""A group ID in, what Beaker knows of its experiments out; the only module that asks Beaker.
+"""Ask Beaker for experiments, within a time limit for all calls together.
 
 beaker-py supplies the configuration, the channel and the messages. The calls go through
 `_Client.call` instead of beaker-py's own methods, since those retry an unreachable server for
-ever, without a deadline and without a word.
+ever, without a deadline and without a message.
 """
 
 from __future__ import annotations
@@ -11,35 +11,31 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
 import grpc
-import yaml
 from beaker import Beaker
 from beaker import beaker_pb2 as pb2
 from beaker.config import Config
-from beaker.exceptions import BeakerConfigurationError
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from olmix_evalscript import __version__, listing, yamltext
-from olmix_evalscript.command import parse_trainer
-from olmix_evalscript.errors import BeakerError, TrainerCommandError
+from olmix_evalscript.errors import BeakerError
 from olmix_evalscript.model import STATUSES, Experiment, Task
 from olmix_evalscript.report import Report
-from olmix_evalscript.swarm import mentions
 from olmix_evalscript.text import shown
 
 PAGE_SIZE = 50  # the server's own limit
-WORKERS = 64  # calls under way at once
-ATTEMPT_SECONDS = 30.0  # after which a call without an answer is made anew
+WORKERS = 64  # calls at the same time
+ATTEMPT_SECONDS = 30.0  # after which a call without an answer is repeated
 LONGEST_PAUSE = 4.0  # seconds between two attempts
-PAGES_AHEAD = 4  # whose specs are fetched while an earlier page is waited for
+PAGES_AHEAD = 4  # pages of a scan whose specs are fetched at the same time
 
 _Code = grpc.StatusCode
 _RETRIED = (
@@ -52,21 +48,23 @@ _RETRIED = (
 _BAD_CERTIFICATE = re.compile(
     "(CERTIFICATE_VERIFY_FAILED: [^:]*|Hostname Verification Check failed)"
 )
-_TOKEN_REFUSED = (
-    "Beaker refused the token. Get a new one at https://beaker.org/user and set BEAKER_TOKEN, "
-    "or put it into ~/.beaker/config.yml as user_token."
+_GET_A_TOKEN = (
+    "Get one at https://beaker.org/user and set BEAKER_TOKEN, or put it into "
+    "~/.beaker/config.yml as user_token."
 )
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_LAST_SECOND = 253_402_300_799  # of the year 9999, since 1970
 
 
 @dataclass(frozen=True)
 class Search:
-    """Where to look, and for how long."""
+    """What to ask Beaker for."""
 
     workspaces: tuple[str, ...] = ()  # owner/name; empty: the whole organization
     author: str | None = None  # Beaker user name
     mine: bool = False  # only what the token's owner launched
     since: datetime | None = None  # created at or after
-    timeout: float = 120.0  # seconds for everything asked of Beaker
+    timeout: float = 120.0  # seconds for all calls together
 
 
 def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
@@ -76,28 +74,28 @@ def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
     name, which is what the ``groups`` of a spec become.
 
     Returns:
-        The experiments, newest first.
+        The experiments, in any order.
 
     Raises:
-        BeakerError: If Beaker cannot be asked or does not answer in time.
+        BeakerError: If Beaker refuses a call or does not answer in time.
     """
     with _connect(search, report) as client:
         targets = _targets(client, search)
         grouped = client.submit(_group_members, client, group_id, targets)
         pending: dict[str, _Pending] = {}
-        for page in _workload_pages(client, search, targets, text=group_id):
+        for page in _workload_pages(client, targets, text=group_id):
             for workload in page:
-                pending.setdefault(_id(workload), _Pending(client, workload))
+                pending.setdefault(_content(workload).id, _Pending(client, workload))
             report.status(f"Asking Beaker: {len(pending)} experiments found")
         members = [id for id in grouped.result() if id not in pending]
-        for workload in client.map(lambda id: _workload(client, id), members):
-            if workload is not None and _is_wanted(client, workload, search):
-                pending.setdefault(_id(workload), _Pending(client, workload))
+        for workload in client.map(partial(_workload, client), members):
+            if workload is not None and any(target.covers(workload) for target in targets):
+                pending.setdefault(_content(workload).id, _Pending(client, workload))
         found = []
         for done, item in enumerate(pending.values(), 1):
             found.append(item.result())
             report.status(f"Asking Beaker: {done} of {len(pending)} experiments read")
-        return _newest_first(found)
+        return found
 
 
 def scan(search: Search, report: Report) -> Iterator[list[Experiment]]:
@@ -107,11 +105,11 @@ def scan(search: Search, report: Report) -> Iterator[list[Experiment]]:
         The experiments of one page; the pages come in any order.
 
     Raises:
-        BeakerError: If Beaker cannot be asked or does not answer in time.
+        BeakerError: If Beaker refuses a call or does not answer in time.
     """
     with _connect(search, report) as client:
         started, done = time.monotonic(), 0
-        for page in _read_ahead(client, _workload_pages(client, search, _targets(client, search))):
+        for page in _read_ahead(client, _workload_pages(client, _targets(client, search))):
             yield [item.result() for item in page]
             done += len(page)
             rate = done / max(time.monotonic() - started, 0.001)
@@ -119,7 +117,7 @@ def scan(search: Search, report: Report) -> Iterator[list[Experiment]]:
 
 
 def _read_ahead(client: _Client, pages: Iterator[list[Any]]) -> Iterator[list[_Pending]]:
-    """Pages of workloads, with what the listing lacks being fetched for several at a time."""
+    """Start to fetch what several pages lack before the first of them is needed."""
     ahead: deque[list[_Pending]] = deque()
     for page in pages:
         ahead.append([_Pending(client, workload) for workload in page])
@@ -128,61 +126,36 @@ def _read_ahead(client: _Client, pages: Iterator[list[Any]]) -> Iterator[list[_P
     yield from ahead
 
 
-def find_by_scan(group_id: str, search: Search, report: Report) -> list[Experiment]:
-    """Find all experiments that mention a group's ID anywhere, by reading every one there is.
-
-    Returns:
-        The experiments, newest first.
-
-    Raises:
-        BeakerError: If Beaker cannot be asked or does not answer in time.
-    """
-    return _newest_first(
-        experiment
-        for page in scan(search, report)
-        for experiment in page
-        if mentions(group_id, experiment)
-    )
-
-
-def _newest_first(experiments: Iterable[Experiment]) -> list[Experiment]:
-    return sorted(experiments, key=lambda each: (each.created, each.id), reverse=True)
-
-
 def default_workspace() -> str | None:
     """The ``default_workspace`` of Beaker's own configuration, which gantry launches into; None
     if there is none of the form OWNER/NAME."""
     try:
         workspace = Config.from_env().default_workspace
-    except (BeakerConfigurationError, OSError, ValueError, TypeError):
+    except Exception:  # a broken file raises almost anything
         return None
     return workspace if isinstance(workspace, str) and "/" in workspace else None
 
 
 class _CallError(BeakerError):
-    """A call that Beaker answered with an error that does not pass."""
+    """Beaker answered a call with an error that trying again does not help."""
 
-    def __init__(self, method: str, code: grpc.StatusCode, details: str) -> None:
+    def __init__(self, method: str, code: grpc.StatusCode, details: str, workspace: str) -> None:
         self.code = code
         message = {
-            _Code.UNAUTHENTICATED: _TOKEN_REFUSED,
+            _Code.UNAUTHENTICATED: f"Beaker refused the token. {_GET_A_TOKEN}",
             _Code.PERMISSION_DENIED: f"Beaker denies permission: {details}. Ask for access, or "
             "name the workspaces you can read with --workspace.",
-        }
-        super().__init__(
-            message.get(code, f"Beaker's answer to {method} is {code.name}: {details}. Try again.")
-        )
+        }.get(code, f"Beaker's answer to {method} is {code.name}: {details}. Try again.")
+        super().__init__(f"{shown(workspace)}: {message}" if workspace else message)
 
 
 class _Client:
     """Calls to Beaker, all under one deadline, many at a time."""
 
     def __init__(self, beaker: Beaker, timeout: float, report: Report) -> None:
-        self._service = beaker.service
-        self._close_channel = beaker.close
+        self._beaker = beaker
         self._metadata = [("authorization", f"bearer {beaker.config.user_token}")]
         self._timeout = timeout
-        self._address = beaker.config.rpc_address
         self._deadline = time.monotonic() + timeout
         self._closed = threading.Event()
         self._pool = ThreadPoolExecutor(WORKERS)
@@ -190,8 +163,14 @@ class _Client:
         self._report = report
         self.organization = beaker.config.default_org or "ai2"
 
-    def call(self, method: str, request: Any) -> Any:
+    def call(self, method: str, request: Any, workspace: str = "", missing: str = "") -> Any:
         """Call one of Beaker's methods, again and again while the failure may pass.
+
+        Args:
+            method: Its name.
+            request: Its message.
+            workspace: The one it is about, for the message of an error.
+            missing: What to say if what it asks for does not exist.
 
         Raises:
             BeakerError: If time is up, or the failure is one that does not pass.
@@ -201,7 +180,7 @@ class _Client:
             started = time.monotonic()
             left = self._deadline - started
             try:
-                return getattr(self._service, method)(
+                return getattr(self._beaker.service, method)(
                     request, timeout=min(left, ATTEMPT_SECONDS), metadata=self._metadata
                 )
             except grpc.RpcError as error:
@@ -211,12 +190,14 @@ class _Client:
                 self._report.detail(f"{method}: {took * 1000:.0f} ms")
             if bad := _BAD_CERTIFICATE.search(details):
                 raise BeakerError(
-                    f"{self._address} has no valid TLS certificate: {bad[0]}. Check "
-                    "rpc_address in the Beaker config, the clock, and any proxy in between."
+                    f"{self._beaker.config.rpc_address} has no valid TLS certificate: {bad[0]}. "
+                    "Check rpc_address in the Beaker config, the clock, and any proxy in between."
                 )
             details = shown(details)
+            if code is _Code.NOT_FOUND and missing:
+                raise BeakerError(missing)
             if code not in _RETRIED:
-                raise _CallError(method, code, details)
+                raise _CallError(method, code, details, workspace)
             if self._deadline - time.monotonic() < pause or self._closed.is_set():
                 raise BeakerError(
                     f"Beaker did not answer within {self._timeout:g} s ({code.name}: {details}). "
@@ -227,19 +208,12 @@ class _Client:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def pages(self, method: str, request: Any) -> Iterator[Any]:
-        """The responses of a listing, one page after another.
-
-        Raises:
-            BeakerError: As `call`, and if the listing goes round in a circle.
-        """
-        tokens: set[str] = set()
-        while True:
+        """The responses of a short listing, one page after another."""
+        while request is not None:
             response = self.call(method, request)
             yield response
-            if not response.next_page_token:
-                return
-            token = listing.unseen(response.next_page_token, tokens)
-            request = type(request)(next_page_token=token)
+            token = response.next_page_token
+            request = type(request)(next_page_token=token) if token else None
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
         return self._pool.submit(function, *args)
@@ -247,18 +221,16 @@ class _Client:
     def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         return self._pool.map(function, items)
 
-    def name(self, kind: str, id: str) -> Future[str]:
-        """The name of a user or workspace, asked for once; the ID itself where there is none."""
+    def name(self, ask: Callable[[_Client, str], str], id: str) -> Future[str]:
+        """The name of a user or workspace, asked for once."""
         if id not in self._names:
-            self._names[id] = self._pool.submit(
-                _user_name if kind == "user" else _workspace, self, id
-            )
+            self._names[id] = self._pool.submit(ask, self, id)
         return self._names[id]
 
     def close(self) -> None:
-        """Cancel what is under way; returns at once."""
+        """Cancel all calls; returns at once."""
         self._closed.set()
-        self._close_channel()  # type: ignore[no-untyped-call]
+        self._beaker.close()  # type: ignore[no-untyped-call]
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -268,21 +240,16 @@ def _connect(search: Search, report: Report) -> Iterator[_Client]:
         beaker = Beaker.from_env(
             check_for_upgrades=False, user_agent=f"olmix-evalscript v{__version__}"
         )
-    except (
-        BeakerConfigurationError,
-        OSError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        RecursionError,
-        yaml.YAMLError,
-    ) as error:
+    except Exception as error:  # a broken file raises almost anything
         raise BeakerError(
-            f"there is no usable Beaker token{_where(error)}. Get one at "
-            "https://beaker.org/user and set BEAKER_TOKEN, or put it into ~/.beaker/config.yml as "
-            "user_token."
+            f"there is no usable Beaker token{_config_file(error)}. {_GET_A_TOKEN}"
         ) from None
-    _check_config(beaker.config)
+    for key in ("user_token", "rpc_address", "default_org"):
+        if not isinstance(getattr(beaker.config, key) or "", str):
+            raise BeakerError(f"{key} in the Beaker config is not text. Put it into quotes.")
+    token = beaker.config.user_token
+    if not (token and token.isascii() and token.isprintable()):
+        raise BeakerError(f"the Beaker token has characters that no token has. {_GET_A_TOKEN}")
     client = _Client(beaker, search.timeout, report)
     try:
         yield client
@@ -290,44 +257,40 @@ def _connect(search: Search, report: Report) -> Iterator[_Client]:
         client.close()
 
 
-def _where(error: Exception) -> str:
-    """The config that was read, and why it could not be."""
+def _config_file(error: Exception) -> str:
+    """Which config was read, and why it could not be."""
     path, reason = None, getattr(error, "strerror", None)
     with suppress(OSError):
         path = Config.find_config()
     return (f" in {path}" if path else "") + (f" ({reason})" if reason else "")
 
 
-def _check_config(config: Any) -> None:
-    for key, example in (
-        ("user_token", "a token from https://beaker.org/user"),
-        ("rpc_address", "beaker.org:443"),
-        ("default_org", "ai2"),
-    ):
-        value = getattr(config, key)
-        if not (isinstance(value, str) or (value is None and key == "default_org")):
-            raise BeakerError(
-                f"{key} in the Beaker config is not text: expected something like {example}"
-            )
-    if not (config.user_token.isascii() and config.user_token.isprintable()):
-        raise BeakerError(_TOKEN_REFUSED)
-
-
 @dataclass(frozen=True)
 class _Target:
-    """What a listing covers: one workspace, or all of the organization."""
+    """What a listing covers: one workspace, or the whole organization."""
 
     organization_id: str
     author_id: str | None
+    since: float | None  # seconds since 1970
     workspace_id: str | None = None
     workspace: str = ""  # its name
+
+    def covers(self, workload: Any) -> bool:
+        """Whether a workload that was not found by this listing belongs to it."""
+        content = _content(workload)
+        return (
+            self.author_id in (None, content.author_id)
+            and self.workspace_id in (None, content.workspace_id)
+            and (self.since is None or self.since <= _created(workload))
+        )
 
 
 def _targets(client: _Client, search: Search) -> list[_Target]:
     organization = client.submit(_organization_id, client)
     author = client.submit(_author_id, client, search)
     workspaces = client.map(partial(_workspace_id, client), search.workspaces)
-    first = _Target(organization.result(), author.result())
+    since = None if search.since is None else search.since.timestamp()
+    first = _Target(organization.result(), author.result(), since)
     if not search.workspaces:
         return [first]
     return [
@@ -338,51 +301,35 @@ def _targets(client: _Client, search: Search) -> list[_Target]:
 
 def _organization_id(client: _Client) -> str:
     request = pb2.ResolveOrganizationNameRequest(organization_name=client.organization)
-    try:
-        id: str = client.call("ResolveOrganizationName", request).organization_id
-    except _CallError as error:
-        if error.code is not _Code.NOT_FOUND:
-            raise
-        return client.organization  # as beaker-py: it may be an ID
+    missing = (
+        f"there is no organization {shown(client.organization)}; check default_org in the Beaker "
+        "config"
+    )
+    id: str = client.call("ResolveOrganizationName", request, missing=missing).organization_id
     return id
 
 
 def _workspace_id(client: _Client, workspace: str) -> str:
     owner, _, name = workspace.partition("/")
     request = pb2.ResolveWorkspaceNameRequest(owner_name=owner, workspace_name=name)
-    try:
-        id: str = client.call("ResolveWorkspaceName", request).workspace_id
-    except _CallError as error:
-        if error.code is _Code.NOT_FOUND:
-            raise BeakerError(
-                f"there is no workspace {shown(workspace)}; expected OWNER/NAME, such as ai2/olmix"
-            ) from None
-        raise _in_workspace(workspace, error) from None
+    missing = f"there is no workspace {shown(workspace)}; expected OWNER/NAME, such as ai2/olmix"
+    id: str = client.call("ResolveWorkspaceName", request, workspace, missing).workspace_id
     return id
 
 
-def _in_workspace(workspace: str, error: _CallError) -> BeakerError:
-    return BeakerError(f"{shown(workspace)}: {error}")
-
-
 def _author_id(client: _Client, search: Search) -> str | None:
+    id: str | None = None
     if search.mine:
-        me: str = client.call("GetUser", pb2.GetUserRequest()).user.id
-        return me
-    return _user_id(client, search.author) if search.author else None
-
-
-def _user_id(client: _Client, name: str) -> str:
-    try:
-        id: str = client.call("ResolveUserName", pb2.ResolveUserNameRequest(user_name=name)).user_id
-    except _CallError as error:
-        if error.code is _Code.NOT_FOUND:
-            raise BeakerError(f"there is no Beaker user {shown(name)}; check --author") from None
-        raise
+        id = client.call("GetUser", pb2.GetUserRequest()).user.id
+    elif search.author:
+        request = pb2.ResolveUserNameRequest(user_name=search.author)
+        missing = f"there is no Beaker user {shown(search.author)}; check --author"
+        id = client.call("ResolveUserName", request, missing=missing).user_id
     return id
 
 
 def _user_name(client: _Client, id: str) -> str:
+    """A user's name; the ID itself if Beaker does not tell."""
     try:
         name: str = client.call("GetUser", pb2.GetUserRequest(user_id=id)).user.name
     except _CallError:
@@ -390,7 +337,8 @@ def _user_name(client: _Client, id: str) -> str:
     return name
 
 
-def _workspace(client: _Client, id: str) -> str:
+def _workspace_name(client: _Client, id: str) -> str:
+    """A workspace's name with its owner; the ID itself if Beaker does not tell."""
     try:
         workspace = client.call("GetWorkspace", pb2.GetWorkspaceRequest(workspace_id=id)).workspace
     except _CallError:
@@ -400,20 +348,19 @@ def _workspace(client: _Client, id: str) -> str:
 
 
 def _workload_pages(
-    client: _Client, search: Search, targets: list[_Target], text: str | None = None
+    client: _Client, targets: Sequence[_Target], text: str | None = None
 ) -> Iterator[list[Any]]:
-    """The pages of the listings of workloads of all targets, in any order."""
-    since = None if search.since is None else _nanoseconds(search.since)
+    """The pages of the listings of all targets, in any order."""
     fetches = [partial(_workload_page, client, target, text) for target in targets]
-    return listing.read(fetches, since, client.submit)
+    return listing.read(fetches, targets[0].since, client.submit)
 
 
 def _workload_page(
     client: _Client,
     target: _Target,
     text: str | None,
-    after: int | None,
-    before: int | None,
+    after: float | None,
+    before: float | None,
     token: str,
 ) -> listing.Page[Any]:
     """One page of the workloads that have a text in their name or description, newest first."""
@@ -433,15 +380,12 @@ def _workload_page(
         request = pb2.ListWorkloadsRequest(next_page_token=token)
     else:
         request = pb2.ListWorkloadsRequest(options=options)
-    try:
-        response = client.call("ListWorkloads", request)
-    except _CallError as error:
-        raise _in_workspace(target.workspace, error) if target.workspace else error from None
-    entries = [listing.Entry(_id(w), _created(w), w) for w in response.workloads]
+    response = client.call("ListWorkloads", request, target.workspace)
+    entries = [listing.Entry(_content(w).id, _created(w), w) for w in response.workloads]
     return listing.Page(entries, response.next_page_token, len(entries) == PAGE_SIZE)
 
 
-def _group_members(client: _Client, group_id: str, targets: list[_Target]) -> list[str]:
+def _group_members(client: _Client, group_id: str, targets: Sequence[_Target]) -> list[str]:
     """The IDs of the experiments in Beaker groups of that ID or with it in their name."""
     groups = []
     for target in targets:
@@ -464,94 +408,62 @@ def _group_members(client: _Client, group_id: str, targets: list[_Target]) -> li
 
 
 def _workload(client: _Client, id: str) -> Any:
+    """A workload; None if it was deleted, since its group still counts it."""
     try:
         return client.call("GetWorkload", pb2.GetWorkloadRequest(workload_id=id)).workload
     except _CallError as error:
-        if error.code is _Code.NOT_FOUND:  # deleted, and still counted by its group
+        if error.code is _Code.NOT_FOUND:
             return None
         raise
 
 
-def _is_wanted(client: _Client, workload: Any, search: Search) -> bool:
-    """The same choice that a listing makes, for a workload found otherwise."""
-    if search.since is not None and _created(workload) < _nanoseconds(search.since):
-        return False
-    author = client.name("user", _experiment_or_session(workload).author_id).result()
-    workspace = client.name("workspace", _experiment_or_session(workload).workspace_id).result()
-    return search.author in (None, author) and (
-        not search.workspaces or workspace in search.workspaces
-    )
-
-
-def _experiment_or_session(workload: Any) -> Any:
+def _content(workload: Any) -> Any:
+    """The experiment or session that a workload is."""
     return workload.environment if workload.HasField("environment") else workload.experiment
 
 
-def _id(workload: Any) -> str:
-    id: str = _experiment_or_session(workload).id
-    return id
+def _created(workload: Any) -> float:
+    created = _content(workload).created
+    # One division, so that this and datetime.timestamp() round alike.
+    seconds: float = (created.seconds * 10**9 + created.nanos) / 10**9
+    return seconds
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_YEARS = (-62_135_596_800, 253_402_300_799)  # first second of year 1, last of 9999, since 1970
-
-
-def _created(workload: Any) -> int:
-    """When it was created, in nanoseconds since 1970; the nearest date there is."""
-    created = _experiment_or_session(workload).created
-    return _clamp(created.seconds * listing.SECOND + created.nanos)
-
-
-def _clamp(time: int) -> int:
-    return min(max(time, _YEARS[0] * listing.SECOND), _YEARS[1] * listing.SECOND)
-
-
-def _nanoseconds(date: datetime) -> int:
-    return (date - _EPOCH) // timedelta(microseconds=1) * 1000
-
-
-def _timestamp(time: int | None) -> Any:
-    if time is None:
-        return None
-    seconds, nanos = divmod(_clamp(time), listing.SECOND)
-    return Timestamp(seconds=seconds, nanos=nanos)
-
-
-def _date(workload: Any) -> datetime:
-    return _EPOCH + timedelta(seconds=_created(workload) // listing.SECOND)
+def _timestamp(seconds: float | None) -> Timestamp | None:
+    return None if seconds is None else Timestamp(seconds=int(min(max(seconds, 0), _LAST_SECOND)))
 
 
 class _Pending:
-    """An experiment whose names and, where the listing lacks them, commands are being asked for."""
+    """An experiment; its names and whatever the listing lacks are being fetched."""
 
     def __init__(self, client: _Client, workload: Any) -> None:
         self._workload = workload
-        kind = _experiment_or_session(workload)
-        self._author = client.name("user", kind.author_id)
-        self._workspace = client.name("workspace", kind.workspace_id)
-        self._tasks: Future[tuple[tuple[Task, ...], str]] | tuple[Task, ...] = ()
+        content = _content(workload)
+        self._author = client.name(_user_name, content.author_id)
+        self._workspace = client.name(_workspace_name, content.workspace_id)
+        self._listed: tuple[Task, ...] = ()
+        self._spec: Future[tuple[tuple[Task, ...], str]] | None = None
         if workload.HasField("experiment"):
-            listed = tuple(
+            self._listed = tuple(
                 Task((*task.container_spec.command, *task.container_spec.arguments))
-                for task in workload.experiment.tasks
+                for task in content.tasks
             )
-            self._tasks = (
-                listed if _is_complete(listed) else client.submit(_spec_tasks, client, kind.id)
-            )
+            if not self._listed or not all(_is_complete(task.words) for task in self._listed):
+                self._spec = client.submit(_spec_tasks, client, content.id)
 
     def result(self) -> Experiment:
-        kind = _experiment_or_session(self._workload)
-        tasks, problem = (
-            self._tasks.result() if isinstance(self._tasks, Future) else (self._tasks, "")
-        )
-        if kind.created.seconds not in range(_YEARS[0], _YEARS[1] + 1):
-            problem = "its date of creation is out of range"
+        content = _content(self._workload)
+        tasks, problem = self._spec.result() if self._spec else (self._listed, "")
+        try:
+            created = datetime.fromtimestamp(content.created.seconds, timezone.utc)
+        except (ValueError, OverflowError, OSError):
+            created, problem = _EPOCH, "its date of creation is out of range"
         return Experiment(
-            id=kind.id,
-            name=kind.name,
+            id=content.id,
+            name=content.name,
             author=self._author.result(),
             workspace=self._workspace.result(),
-            created=_date(self._workload),
+            created=created,
             status=_status(self._workload.status),
             tasks=tasks,
             problem=problem,
@@ -567,15 +479,11 @@ def _status(value: int) -> str:
     return status if status in STATUSES else "unknown"
 
 
-def _is_complete(tasks: tuple[Task, ...]) -> bool:
-    """Whether a listing told all that is needed; constraints stand in the spec alone."""
-    if not tasks or not all(task.words for task in tasks):
-        return False
-    try:
-        runs = [parse_trainer(task.words) for task in tasks]
-    except TrainerCommandError:
-        return True
-    return all(run is None or run.cluster is not None for run in runs)
+def _is_complete(words: Sequence[str]) -> bool:
+    """Whether a listed command tells all that a swarm needs. Only the spec has constraints, which
+    matter to a trainer whose command names no cluster."""
+    _, train, options = " ".join(words).partition(" train ")
+    return bool(words) and (not train or bool(re.search(r"(^|\s)(-c|--cluster)", options)))
 
 
 def _spec_tasks(client: _Client, id: str) -> tuple[tuple[Task, ...], str]:
@@ -586,7 +494,7 @@ def _spec_tasks(client: _Client, id: str) -> tuple[tuple[Task, ...], str]:
     except _CallError as error:
         if error.code is _Code.UNAUTHENTICATED:
             raise
-        return (), f"its spec cannot be had from Beaker ({error.code.name})"
+        return (), f"Beaker does not give its spec ({error.code.name})"
     try:
         return parse_spec(text), ""
     except ValueError as error:
@@ -594,10 +502,7 @@ def _spec_tasks(client: _Client, id: str) -> tuple[tuple[Task, ...], str]:
 
 
 def parse_spec(text: str) -> tuple[Task, ...]:
-    """The tasks of an experiment's spec.
-
-    Args:
-        text: The spec as YAML.
+    """The tasks of an experiment's spec, given as YAML.
 
     Raises:
         ValueError: If it is not a spec.
@@ -606,21 +511,19 @@ def parse_spec(text: str) -> tuple[Task, ...]:
     tasks = spec.get("tasks") if isinstance(spec, dict) else None
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise ValueError("it has no list of tasks")
-    return tuple(_spec_task(task) for task in tasks)
+    return tuple(_task(task) for task in tasks)
 
 
-def _spec_task(task: dict[str, Any]) -> Task:
-    if "<<" in task:
-        raise ValueError("a task of it is made by YAML merge keys")
-    command, arguments = (_words(task, key) for key in ("command", "arguments"))
-    constraints = task.get("constraints")
+def _task(spec: dict[str, Any]) -> Task:
+    if "<<" in spec:
+        raise ValueError("it has a task with YAML merge keys")
+    words: tuple[str, ...] = ()
+    for key in ("command", "arguments"):
+        value = spec.get(key)
+        more = () if yamltext.is_absent(value) else yamltext.strings(value)
+        if more is None:
+            raise ValueError(f"{key!r} of a task is not a list of strings")
+        words += more
+    constraints = spec.get("constraints")
     clusters = constraints.get("cluster") if isinstance(constraints, dict) else None
-    return Task(words=command + arguments, clusters=yamltext.strings(clusters) or ())
-
-
-def _words(task: dict[str, Any], key: str) -> tuple[str, ...]:
-    value = task.get(key)
-    words = () if yamltext.is_absent(value) else yamltext.strings(value)
-    if words is None:
-        raise ValueError(f"{key!r} of a task is not a list of strings")
-    return words
+    return Task(words, yamltext.strings(clusters) or ())

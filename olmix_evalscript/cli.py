@@ -1,44 +1,49 @@
-"""The command line: arguments in, exit statuses out."""
+"""Turn arguments into calls of the commands, and errors into messages and exit statuses."""
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import signal
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from importlib import import_module
+from typing import Annotated, Any, NoReturn, get_origin, get_type_hints
 
-if TYPE_CHECKING:
-    from olmix_evalscript.console import Console
+import typer
+from typer.core import TyperCommand, TyperGroup
 
+from olmix_evalscript import __version__
+from olmix_evalscript.__main__ import EXIT_INTERRUPTED
+from olmix_evalscript.console import Console, open_streams, writing_to_stdout
+from olmix_evalscript.errors import EvalScriptError, UsageError
+from olmix_evalscript.options import GeneralOptions, Panel, Session
+
+COMMANDS = ("collect", "generate", "list", "show", "snapshot", "tasks")
+EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def main() -> NoReturn:
     """Run the command line; what stands after ``--`` is for olmo-cookbook-eval."""
-    takes_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if takes_interrupts:  # not so behind nohup
-        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
-    from olmix_evalscript.app import EXIT_FAILED, Session, app
-    from olmix_evalscript.commands import add_to_app
-    from olmix_evalscript.console import Console, open_streams, writing_to_stdout
-    from olmix_evalscript.errors import EvalScriptError, UsageError
-
     open_streams()
     console = Console()
-    if takes_interrupts:
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as behind nohup
         signal.signal(signal.SIGINT, lambda *_: _interrupt(console))
     words = sys.argv[1:] or ["--help"]
     split = words.index("--") if "--" in words else len(words)
-    session = Session(console, tuple(words[split + 1 :]))
     try:
         for word in words:
             if not _is_text(word):
                 raise UsageError(f"the argument {os.fsencode(word)!r} is not UTF-8")
         if any(re.fullmatch("(--[a-z-]+=)?", word) for word in words[:split]):
             raise UsageError("an argument is empty: is a variable of your shell not set?")
-        add_to_app(words)
+        for name in words[:1] if words[0] in COMMANDS else COMMANDS:
+            import_module(f"olmix_evalscript.commands.{name}")
+        session = Session(console, tuple(words[split + 1 :]))
         with writing_to_stdout():
             sys.exit(app(words[:split], obj=session, standalone_mode=False))
     except EvalScriptError as error:
@@ -47,18 +52,8 @@ def main() -> NoReturn:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        console.error(UsageError(_misuse(error)))
+        console.error(UsageError(_wrong_usage(error)))
         sys.exit(EXIT_USAGE)
-
-
-def _misuse(error: Any) -> str:
-    """What click says of wrong usage, whichever click this typer has, and where to look."""
-    message = error.format_message().rstrip(".")
-    command = error.ctx.command_path if getattr(error, "ctx", None) else "olmix-evalscript"
-    hint = f"Try `{command} --help`."
-    if type(error).__name__ == "NoSuchOption" and command.endswith(" generate"):
-        hint += " Options of olmo-cookbook-eval go after --."
-    return f"{message}. {hint}"
 
 
 def _interrupt(console: Console) -> None:
@@ -74,3 +69,154 @@ def _is_text(word: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _wrong_usage(error: Any) -> str:
+    """What click, whichever this typer has, says of wrong usage, and where to look."""
+    message = error.format_message().rstrip(".")
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "olmix-evalscript"
+    hint = f"Try `{command} --help`."
+    if type(error).__name__ == "NoSuchOption" and command.endswith(" generate"):
+        hint += " Options of olmo-cookbook-eval go after --."
+    return f"{message}. {hint}"
+
+
+class _KeepText:
+    """In place of typer's conversion of values: it would load pydantic (70 ms) even for text."""
+
+    def coerce(self, value: Any, **where: Any) -> Any:
+        return value
+
+
+def _alike(params: list[Any]) -> list[Any]:
+    """Parameters that look and are read alike under every typer: 0.29 shows ``<bool>`` behind
+    flags and converts every value; older versions do neither."""
+    for param in params:
+        param.get_runtime_param = _KeepText
+        param.rich_help_panel = getattr(param, "rich_help_panel", None) or "General"
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
+
+
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _alike(super().get_params(ctx))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The usage as the command words it: typer's versions differ on arguments."""
+        return [self.options_metavar or ""]
+
+
+class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _alike(super().get_params(ctx))
+
+
+app = typer.Typer(
+    name="olmix-evalscript",
+    cls=_Group,
+    help="Evaluate every variant of an olmix swarm, and collect the results for olmix fit.",
+    epilog="Examples:\n\n"
+    "  olmix-evalscript generate 58362402\n\n"
+    "  olmix-evalscript generate 58362402 -o - | less\n\n"
+    "  olmix-evalscript collect 58362402 --results results/ --priors priors.yaml\n\n"
+    "  olmix-evalscript list --since 90d",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def command(
+    usage: str, *, examples: Sequence[str], name: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add a function to the commands.
+
+    Args:
+        usage: What stands behind the command's name, such as ``GROUP_ID [OPTIONS]``.
+        examples: Whole command lines, for the end of its help.
+        name: The function's name by default.
+    """
+
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        app.command(
+            name,
+            cls=_Command,
+            options_metavar=usage,
+            epilog="\n\n".join(["Examples:", *(f"  {example}" for example in examples)]),
+        )(_flattened(function))
+        return function
+
+    return add
+
+
+def _flattened(function: Callable[..., None]) -> Callable[..., None]:
+    """Take single options, as typer passes them, in place of the panels that a function takes."""
+    hints = inspect.get_annotations(function, eval_str=True)
+    panels = {
+        name: hint
+        for name, hint in hints.items()
+        if isinstance(hint, type) and issubclass(hint, Panel)
+    }
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in panels:
+            parameters += _options(panels[name])
+        else:
+            parameters.append(parameter.replace(annotation=hints[name], kind=_KEYWORD))
+
+    def run(**values: Any) -> None:
+        for name, panel in panels.items():
+            values[name] = _filled(panel, values)
+        function(**values)
+
+    run.__name__, run.__doc__ = function.__name__, function.__doc__
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _options(panel: type[Panel]) -> Iterator[inspect.Parameter]:
+    """A parameter for each option of a panel: a flag, a text or several texts."""
+    hints = get_type_hints(panel)
+    for option in fields(panel):
+        hint = hints[option.name]
+        kind: Any = bool if hint is bool else list[str] if get_origin(hint) is tuple else str
+        declared = option.metadata["typer"]
+        declared.rich_help_panel = panel.panel
+        default = False if kind is bool else None
+        annotation = Annotated[kind, declared]
+        yield inspect.Parameter(option.name, _KEYWORD, default=default, annotation=annotation)
+
+
+def _filled(panel: type[Panel], values: dict[str, Any]) -> Panel:
+    """A panel with its options, taken out of all the values of a command line."""
+    given = {}
+    for option in fields(panel):
+        value, parse = values.pop(option.name), option.metadata["parse"]
+        if value:
+            given[option.name] = parse(value) if parse else value
+    return panel(**given)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        Console().data(f"olmix-evalscript {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+@_flattened
+def root(
+    context: typer.Context,
+    general: GeneralOptions,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version."),
+    ] = False,
+) -> None:
+    """Accept --verbose and --quiet before the subcommand too."""
+    general.console(context)
+    if context.obj.extra_arguments and context.invoked_subcommand != "generate":
+        raise UsageError("only generate takes arguments after --")

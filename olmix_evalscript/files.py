@@ -1,4 +1,4 @@
-"""Text in, whole files out: never half of one."""
+"""Write whole files, or none."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from olmix_evalscript.errors import InvalidInputError
 
 
 def write_whole(path: Path, text: str, mode: int) -> None:
-    """Write a file so that whoever looks sees all of the old one or all of the new one.
+    """Write a file so that a reader sees all of the old one or all of the new one.
 
     Args:
-        path: Where to; missing folders are made, a link is followed.
-        text: What, written as UTF-8.
-        mode: The file's permissions, such as 0o755.
+        path: The file; missing folders are made, a link is followed.
+        text: Its text, written as UTF-8.
+        mode: Its permissions, such as 0o755.
 
     Raises:
-        InvalidInputError: If it cannot be written there.
+        InvalidInputError: If it cannot be written.
     """
     write_all({path: text}, mode)
 
@@ -31,17 +31,17 @@ def write_whole(path: Path, text: str, mode: int) -> None:
 def write_all(texts: Mapping[Path, str], mode: int) -> None:
     """Write several files as `write_whole` does, and none if one of them cannot be written.
 
-    They take their places one after the other, once all are on disk. Ctrl-C waits meanwhile.
+    They are renamed one after the other, once all are on disk. Ctrl-C waits until then.
 
     Raises:
         InvalidInputError: If one cannot be written.
     """
-    with _interrupts_held_back():
+    with _interrupts_delayed():
         _write_all(texts, mode)
 
 
 def _write_all(texts: Mapping[Path, str], mode: int) -> None:
-    written: dict[Path, str] = {}  # by where it goes, what is on disk under another name
+    written: dict[Path, str] = {}  # each file's temporary name
     path = Path()
     try:
         for path, text in texts.items():
@@ -49,7 +49,7 @@ def _write_all(texts: Mapping[Path, str], mode: int) -> None:
             if real.exists() and not real.is_file():
                 raise OSError("it exists and is not a file")
             if real in written:
-                raise OSError(f"another of these files is in the same place, {real}")
+                raise OSError(f"another of these files is the same, {real}")
             real.parent.mkdir(parents=True, exist_ok=True)
             descriptor, written[real] = tempfile.mkstemp(prefix=f".{real.name}.", dir=real.parent)
             with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
@@ -70,7 +70,7 @@ def _write_all(texts: Mapping[Path, str], mode: int) -> None:
 
 
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
+def _interrupts_delayed() -> Iterator[None]:
     """Let Ctrl-C take effect after the block; only Python's main thread can."""
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler) or threading.current_thread() is not threading.main_thread():

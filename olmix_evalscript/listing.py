@@ -1,6 +1,6 @@
-"""A way to fetch one page of a long listing in, each of its entries once out.
+"""Read a long listing, many pages at once, each entry once.
 
-A slice of time is read page by page, newest first. Where it turns out to be long, its older part
+A slice of time is read page by page, newest first. If it turns out to be long, its older part
 becomes a slice of its own, and both are read at the same time. Each slice keeps what was created
 within its bounds and asks for a little more than that, so it does not matter whether the server
 takes bounds as inclusive, or rounds times to seconds.
@@ -12,28 +12,28 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
-from math import inf, isqrt
+from math import inf, sqrt
 from queue import SimpleQueue
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from olmix_evalscript.errors import BeakerError
 
-SECOND = 10**9  # in nanoseconds since 1970, the unit of all times here
+# All times are seconds, and since 1970.
 AT_ONCE = 24  # slices
-MARGIN = 2 * SECOND  # asked for on either side of a slice
-SHORTEST_SPAN = 10 * SECOND  # what a page is taken to cover at least; well over a margin
-FEW_PAGES = 4  # not worth a slice of their own
-BEGINNING = 1_483_228_800 * SECOND  # 2017; guides the first cuts where no date bounds a listing
+MARGIN = 2.0  # asked for on either side of a slice
+SHORTEST_SPAN = 10.0  # what a page is assumed to cover at least; well over a margin
+FEW_PAGES = 4.0  # not worth a slice of their own
+BEGINNING = 1_483_228_800.0  # 2017; guides the first cuts of a listing without a date
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):
-    """What a listing tells of one thing."""
+    """One thing in a listing."""
 
     id: str
-    created: int
+    created: float
     value: T
 
 
@@ -46,22 +46,14 @@ class Page(Generic[T]):
     is_full: bool  # as long as a page can be
 
 
-class Fetch(Protocol[T]):
-    """Fetches one page, newest first."""
-
-    def __call__(self, after: int | None, before: int | None, token: str) -> Page[T]:
-        """Fetch a page.
-
-        Args:
-            after: Only what was created after it.
-            before: Only what was created before it.
-            token: Of a page; empty for the first.
-        """
+#: Fetches one page, newest first: what was created after the first time and before the second, each
+#: of which may be None. The text is the page's token, empty for the first page.
+Fetch = Callable[[float | None, float | None, str], Page[T]]
 
 
 def read(
     fetches: Sequence[Fetch[T]],
-    since: int | None,
+    since: float | None,
     submit: Callable[[Callable[[], Page[T]]], Future[Page[T]]],
 ) -> Iterator[list[T]]:
     """Read listings to their ends, many pages at once.
@@ -70,7 +62,7 @@ def read(
 
     Args:
         fetches: One for each listing.
-        since: Leave out what was created before it.
+        since: Skip what was created before it.
         submit: Starts a call in another thread.
 
     Yields:
@@ -100,25 +92,13 @@ def read(
         yield values
 
 
-def unseen(token: str, tokens: set[str]) -> str:
-    """A page's token, which is remembered.
-
-    Raises:
-        BeakerError: If it came before, so that the listing has no end.
-    """
-    if token in tokens:
-        raise BeakerError("Beaker's listing repeats itself endlessly. Try again.")
-    tokens.add(token)
-    return token
-
-
 @dataclass
 class _Slice(Generic[T]):
     """What was created from one time to just before another."""
 
     fetch: Fetch[T]
-    since: int | None
-    until: int | None
+    since: float | None
+    until: float | None
     must_be_empty: bool = False  # the page before it said that there is no more
     seen: set[str] = field(default_factory=set)  # IDs
     _tokens: set[str] = field(default_factory=set)
@@ -132,11 +112,11 @@ class _Slice(Generic[T]):
         return self.fetch(after, before, self._token)
 
     def take(self, page: Page[T]) -> list[T]:
-        """What a page brings that belongs here and did not come before."""
+        """The new entries of a page that lie within this slice."""
         times = [entry.created for entry in page.entries]
         least = accumulate(times, min)
         is_ordered = all(time <= low + MARGIN for time, low in zip(times, least, strict=True))
-        if page.token and not is_ordered:  # where to stop is told by the order
+        if page.token and not is_ordered:  # the order tells where to stop
             raise BeakerError("Beaker's listing of experiments is out of order. Try again.")
         if times:
             self._newest, self._oldest = times[0], min(*times, self._oldest)
@@ -149,7 +129,7 @@ class _Slice(Generic[T]):
             )
         return values
 
-    def _covers(self, created: int) -> bool:
+    def _covers(self, created: float) -> bool:
         return (self.since is None or self.since <= created) and (
             self.until is None or created < self.until
         )
@@ -160,7 +140,10 @@ class _Slice(Generic[T]):
             return []
         if not page.token:
             return [self._check()] if page.is_full and self._oldest < inf else []
-        self._token = unseen(page.token, self._tokens)
+        if page.token in self._tokens:
+            raise BeakerError("Beaker's listing repeats itself endlessly. Try again.")
+        self._tokens.add(page.token)
+        self._token = page.token
         cuts = self._cuts() if may_split else []
         older = [_Slice(self.fetch, since, until) for until, since in pairwise([*cuts, self.since])]
         self.since = cuts[0] if cuts else self.since
@@ -168,10 +151,10 @@ class _Slice(Generic[T]):
 
     def _check(self) -> _Slice[T]:
         """What must be empty if a full last page was the last: a listing may lose its token."""
-        until = int(self._oldest) + 1
+        until = self._oldest + MARGIN
         return _Slice(self.fetch, self.since, until, must_be_empty=True, seen=self.seen)
 
-    def _cuts(self) -> list[int]:
+    def _cuts(self) -> list[float]:
         """The times at which to divide what is left, judging by what the latest page covers.
 
         The first is away by the geometric mean of the time that the page covers and of all that
@@ -180,10 +163,9 @@ class _Slice(Generic[T]):
         """
         if self._oldest == inf:
             return []
-        oldest = int(self._oldest)
-        span = max(int(self._newest) - oldest, SHORTEST_SPAN)
-        left = oldest - (BEGINNING if self.since is None else self.since)
+        span = max(self._newest - self._oldest, SHORTEST_SPAN)
+        left = self._oldest - (BEGINNING if self.since is None else self.since)
         if left < FEW_PAGES * span:
             return []
-        first = min(isqrt(span * left), left // 2)
-        return [oldest - first, oldest - (first + left) // 2]
+        first = min(sqrt(span * left), left / 2)
+        return [self._oldest - first, self._oldest - (first + left) / 2]

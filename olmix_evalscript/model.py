@@ -1,4 +1,4 @@
-"""What Beaker says of experiments, and the swarm of training runs that they make up."""
+"""The data of a swarm: experiments, training runs, variants, and what follows from their fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from datetime import datetime
 from functools import cached_property
 
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.trainers import TRAINERS, is_lost
+from olmix_evalscript.storage import is_lost
+from olmix_evalscript.trainers import TRAINERS
 
 #: Beaker's own names, without STATUS_.
 STATUSES = (
@@ -68,10 +69,34 @@ class Source:
     repetition: float  # how often its data may be repeated
     paths: tuple[str, ...]
 
+    @classmethod
+    def parse(cls, literal: str) -> Source:
+        """Read one source as the trainers do (``PythonLiteralOption`` in both).
+
+        Without blanks and single quotes, it is a tuple of name, paths, ratio and, but for early
+        regmixer, repetition.
+
+        Raises:
+            TrainerCommandError: If it cannot be read.
+        """
+        if len(literal) > MAX_SOURCE_CHARACTERS:
+            raise TrainerCommandError(f"its source {literal[:40]!a}... is too long to be read")
+        try:
+            value = ast.literal_eval(literal.replace(" ", "").replace("'", ""))
+            name, paths, ratio, repetition = value if len(value) == 4 else (*value, 1.0)
+            source = cls(name, float(ratio), float(repetition), tuple(paths))
+        except (ValueError, TypeError, OverflowError, SyntaxError, MemoryError, RecursionError):
+            raise TrainerCommandError(f"its source {literal[:80]!a} cannot be read") from None
+        if not isinstance(name, str) or not name or not isinstance(paths, list | tuple):
+            raise TrainerCommandError(f"its source {literal[:80]!a} has no name or paths")
+        if not 0 <= source.ratio <= 1:
+            raise TrainerCommandError(f"its source {literal[:80]!a} has a ratio outside 0 to 1")
+        return source
+
 
 @dataclass(frozen=True)
 class TrainerRun:
-    """One training run, as its command line tells it; None and empty are what it leaves out."""
+    """One training run, as its command tells it; what that does not say is None or empty."""
 
     trainer: str  # one of TRAINERS
     run_name: str
@@ -98,25 +123,14 @@ class TrainerRun:
         Raises:
             TrainerCommandError: If a source cannot be read.
         """
-        return tuple(_source(literal) for literal in self.source_literals)
+        return tuple(Source.parse(literal) for literal in self.source_literals)
 
-
-def _source(literal: str) -> Source:
-    """Read one source as the trainers do (``PythonLiteralOption`` in both): without blanks and
-    single quotes, as a tuple of name, paths, ratio and, but for early regmixer, repetition."""
-    if len(literal) > MAX_SOURCE_CHARACTERS:
-        raise TrainerCommandError(f"its source {literal[:40]!a}... is too long to be read")
-    try:
-        value = ast.literal_eval(literal.replace(" ", "").replace("'", ""))
-        name, paths, ratio, repetition = value if len(value) == 4 else (*value, 1.0)
-        source = Source(name, float(ratio), float(repetition), tuple(paths))
-    except (ValueError, TypeError, OverflowError, SyntaxError, MemoryError, RecursionError):
-        raise TrainerCommandError(f"its source {literal[:80]!a} cannot be read") from None
-    if not isinstance(name, str) or not name or not isinstance(paths, list | tuple):
-        raise TrainerCommandError(f"its source {literal[:80]!a} has no name or paths")
-    if not 0 <= source.ratio <= 1:
-        raise TrainerCommandError(f"its source {literal[:80]!a} has a ratio outside 0 to 1")
-    return source
+    def split_name(self) -> tuple[str, int | None]:
+        """Swarm name and number, if its launcher made its run name; any other is all name."""
+        for form in TRAINERS[self.trainer].run_names:
+            if match := re.fullmatch(form.format(group=re.escape(self.group_id)), self.run_name):
+                return match["name"], int(match["number"])
+        return self.run_name, None
 
 
 @dataclass(frozen=True)
@@ -132,7 +146,7 @@ class Variant:
     """One training run of a swarm."""
 
     number: int
-    run: TrainerRun  # with the cluster and user that hold, wherever they come from
+    run: TrainerRun  # with its cluster and user, which may come from elsewhere
     checkpoint_dir: str  # no slash at its end
     status: str = ""  # one of STATUSES; empty where Beaker was not asked
     experiments: tuple[Experiment, ...] = ()  # all that ran it; the one that counts comes first
@@ -153,7 +167,7 @@ class Variant:
     @property
     def swarm_name(self) -> str:
         """What its run name has besides group ID and number; empty if it was named by hand."""
-        name, number = split_name(self.run)
+        name, number = self.run.split_name()
         return name if number is not None else ""
 
     @property
@@ -163,13 +177,13 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class LeftOut:
-    """How many experiments carry the group ID, or were looked at, without being of the swarm."""
+class Skipped:
+    """How many experiments were looked at that are no variants of the swarm."""
 
     other_jobs: int = 0  # evaluations, conversions: whatever runs no trainer
     other_groups: int = 0  # trainers of another group
     sessions: int = 0
-    other_statuses: tuple[str, ...] = ()  # of variants dropped by the wish for a status
+    other_statuses: tuple[str, ...] = ()  # those of variants without the wanted status
 
 
 @dataclass(frozen=True)
@@ -179,20 +193,12 @@ class Swarm:
     group_id: str
     name: str
     variants: tuple[Variant, ...]  # in the order of their numbers
-    warnings: tuple[str, ...] = ()  # whatever a reader of the script should look into
+    warnings: tuple[str, ...] = ()  # what a reader of the script should look into, a line each
     unreadable: tuple[str, ...] = ()  # experiments that may belong to it: name, and what is wrong
-    left_out: LeftOut = field(default_factory=LeftOut)
+    skipped: Skipped = field(default_factory=Skipped)
     created: datetime | None = None  # when its newest experiment was launched, UTC
 
     @property
     def ready(self) -> tuple[Variant, ...]:
         """The variants whose checkpoints were saved to a storage that outlives the job."""
         return tuple(variant for variant in self.variants if not variant.is_lost)
-
-
-def split_name(run: TrainerRun) -> tuple[str, int | None]:
-    """Swarm name and number of a run name of one of its launcher's forms; any other is all name."""
-    for form in TRAINERS[run.trainer].run_names:
-        if match := re.fullmatch(form.format(group=re.escape(run.group_id)), run.run_name):
-            return match["name"], int(match["number"])
-    return run.run_name, None

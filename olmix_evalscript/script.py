@@ -17,9 +17,9 @@ from olmix_evalscript.clusters import cluster_warnings
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
 from olmix_evalscript.model import FINISHED, Swarm
 from olmix_evalscript.scriptfile import with_checksum
+from olmix_evalscript.storage import can_read, check_root
 from olmix_evalscript.tasks import check_tasks, task_warnings
 from olmix_evalscript.text import check_cluster, check_name, printable, variants_named
-from olmix_evalscript.trainers import can_read, check_root
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,8 @@ def write_script(path: Path, script: str, *, force: bool = False) -> None:
     reason = _why_kept(old, script) if old is not None else ""
     if reason:
         raise InvalidInputError(
-            f"{path} {reason}. Nothing was written. See the difference with --check; then replace "
-            "the file with --force, or write another with --output."
+            f"{path} {reason}. Nothing was written. Replace the file with --force, or write "
+            "another with --output to see the difference."
         )
     write_whole(path, script, 0o755)
 

@@ -1,4 +1,4 @@
-"""Experiments to a YAML file and back: what Beaker said once, to be used without Beaker."""
+"""Save experiments as YAML, and load them again without Beaker."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from olmix_evalscript import yamltext
 from olmix_evalscript.command import trainer_words
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.model import STATUSES, Experiment, Task
-from olmix_evalscript.reading import Reading
-from olmix_evalscript.swarm import relevant
+from olmix_evalscript.swarm import Reading, relevant
 from olmix_evalscript.text import shown
 
 VERSION = "1"
@@ -22,7 +21,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def dump(group_id: str, experiments: Sequence[Experiment]) -> str:
-    """Write down what trains runs of the group, evaluates them, or cannot be read.
+    """Save the group's training runs and their evaluations, and what cannot be read.
 
     Of a command, only the trainer's own words or the names of checkpoints are kept: no environment
     variable, no secret's name and no other job gets into a snapshot.
@@ -30,11 +29,8 @@ def dump(group_id: str, experiments: Sequence[Experiment]) -> str:
     Returns:
         YAML text that `load` takes.
     """
-    data = {
-        "version": VERSION,
-        "group_id": group_id,
-        "experiments": [_to_data(reading) for reading in relevant(group_id, experiments)],
-    }
+    saved = [_to_data(reading) for reading in relevant(group_id, experiments)]
+    data = {"version": VERSION, "group_id": group_id, "experiments": saved}
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=10_000)
     return text
 
@@ -47,11 +43,10 @@ def load(path: Path, group_id: str) -> list[Experiment]:
     """
     data = yamltext.load_file(path, "snapshot")
     try:
-        found = _get(data, "version", str), _get(data, "group_id", str)
-        if found[0] != VERSION:
-            raise ValueError(f"its version is {found[0]!r}, not {VERSION!r}")
-        if found[1] != group_id:
-            raise ValueError(f"it holds group {shown(found[1])}")
+        if (version := _get(data, "version", str)) != VERSION:
+            raise ValueError(f"its version is {version!r}, not {VERSION!r}")
+        if (other := _get(data, "group_id", str)) != group_id:
+            raise ValueError(f"it holds group {shown(other)}")
         return [_from_data(item) for item in _get(data, "experiments", list)]
     except ValueError as error:
         raise InvalidInputError(
@@ -76,17 +71,18 @@ def _to_data(reading: Reading) -> dict[str, Any]:
         "status": experiment.status,
     }
     if reading.problem:
-        return {**data, "problem": reading.problem}
-    data["tasks"] = [
-        {
-            "arguments": list(trainer_words(task.words) or ()),
-            "clusters": [] if run.cluster else list(task.clusters),
-        }
-        for run, task in reading.runs
-    ]
-    if reading.checkpoints:
+        data["problem"] = reading.problem
+    elif reading.checkpoints:
         mentioned = [f"{mention.run_name}_step{mention.step}" for mention in reading.checkpoints]
         data["tasks"] = [{"arguments": mentioned, "clusters": []}]
+    else:
+        data["tasks"] = [
+            {
+                "arguments": list(trainer_words(task.words) or ()),
+                "clusters": [] if run.cluster else list(task.clusters),
+            }
+            for run, task in reading.runs
+        ]
     return data
 
 

@@ -1,50 +1,55 @@
-"""The choice of where experiments come from: Beaker, a scan of it, or a snapshot."""
+"""Get a group's experiments from Beaker or from a snapshot, and its swarm."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from olmix_evalscript.errors import SwarmError
 from olmix_evalscript.model import Experiment, Swarm
-from olmix_evalscript.report import Reporting
-from olmix_evalscript.swarm import build_swarm
+from olmix_evalscript.report import Report, Reporting
+from olmix_evalscript.swarm import build_swarm, mentions
 
-if TYPE_CHECKING:
-    from olmix_evalscript.beaker import Search
-
-SCANNED = timedelta(days=30)  # how far back a scan looks where no date is given
+SCANNED = timedelta(days=30)  # how far back a scan looks without a date
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Where the experiments come from, and which of them are wanted."""
+class ExperimentSource:
+    """Where experiments come from: Beaker within these limits, or a snapshot."""
 
-    timeout: float
+    timeout: float  # seconds for all calls to Beaker together
     snapshot: Path | None = None
-    workspaces: tuple[str, ...] = ()
-    author: str | None = None
-    since: datetime | None = None
-    scan: bool = False
-    assumed: str = ""  # what set the workspaces, where no option did
+    workspaces: tuple[str, ...] = ()  # owner/name; empty: the whole organization
+    author: str | None = None  # Beaker user name
+    since: datetime | None = None  # created at or after
+    scan: bool = False  # read every experiment instead of searching for the group ID
+    assumed: str = ""  # what set the workspaces, if no option did
 
-    def search(self) -> Search:
-        """What Beaker is to be asked for."""
-        from olmix_evalscript.beaker import Search
+    def pages(self, report: Report, *, mine: bool = False) -> Iterator[list[Experiment]]:
+        """Every experiment on Beaker within the limits, a page at a time, in any order.
 
-        since = self.since
-        if self.scan and since is None:
-            since = datetime.now(timezone.utc) - SCANNED
-        return Search(self.workspaces, self.author, since=since, timeout=self.timeout)
-
-    def experiments(self, group_id: str, reporting: Reporting) -> list[Experiment]:
-        """All that may belong to the group.
+        Args:
+            report: Where progress is reported.
+            mine: Only what the token's owner launched.
 
         Raises:
-            EvalScriptError: If they cannot be had.
+            BeakerError: If Beaker refuses a call or does not answer in time.
+        """
+        from olmix_evalscript import beaker
+
+        since = self.since or datetime.now(timezone.utc) - SCANNED
+        return beaker.scan(
+            beaker.Search(self.workspaces, self.author, mine, since, self.timeout), report
+        )
+
+    def experiments(self, group_id: str, reporting: Reporting) -> list[Experiment]:
+        """All experiments that may belong to the group; Beaker's are newest first.
+
+        Raises:
+            EvalScriptError: If Beaker does not give them, or the snapshot cannot be read.
         """
         if self.snapshot is not None:
             from olmix_evalscript import snapshot
@@ -52,9 +57,16 @@ class Finding:
             return snapshot.load(self.snapshot, group_id)
         from olmix_evalscript import beaker
 
-        find = beaker.find_by_scan if self.scan else beaker.find
         with reporting() as report:
-            return find(group_id, self.search(), report)
+            if self.scan:
+                pages = self.pages(report)
+                found = [each for page in pages for each in page if mentions(group_id, each)]
+            else:
+                search = beaker.Search(
+                    self.workspaces, self.author, since=self.since, timeout=self.timeout
+                )
+                found = beaker.find(group_id, search, report)
+        return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
 
     def swarm(
         self, group_id: str, reporting: Reporting, checkpoint_root: str | None, status: str | None
@@ -62,16 +74,43 @@ class Finding:
         """The group's swarm, with at least one variant.
 
         Raises:
-            EvalScriptError: If it cannot be had or there is none.
+            EvalScriptError: If there is none, or as `experiments`.
         """
         experiments = self.experiments(group_id, reporting)
         swarm = build_swarm(group_id, experiments, checkpoint_root=checkpoint_root, status=status)
         self.check(swarm, len(experiments), status)
         return swarm
 
-    @property
-    def narrowed(self) -> str:
-        """The options that narrow the search, for a message."""
+    def check(self, swarm: Swarm, found: int, status: str | None = None) -> None:
+        """Refuse a swarm without variants.
+
+        Args:
+            swarm: The swarm of all experiments.
+            found: How many experiments there were.
+            status: The status that variants should have.
+
+        Raises:
+            SwarmError: If it has none, with what to try next.
+        """
+        if swarm.variants or swarm.unreadable:
+            return
+        if others := swarm.skipped.other_statuses:
+            have = ", ".join(f"{count} {other}" for other, count in Counter(others).most_common())
+            raise SwarmError(
+                f"none of the {len(others)} variants of {swarm.group_id} is {status} ({have})"
+            )
+        problem = f"no experiment on Beaker carries the ID {swarm.group_id}{self._limits()}"
+        if found:
+            problem = (
+                f"{found} experiments carry the ID {swarm.group_id}, but none trains a run of "
+                "that group"
+            )
+        raise SwarmError(
+            f"{problem}. Try `olmix-evalscript list` to see which swarms there are{self._scan()}."
+        )
+
+    def _limits(self) -> str:
+        """The options that limit the search, for a message."""
         options = (
             ("--workspace", self.workspaces and not self.assumed),
             ("--author", self.author),
@@ -80,42 +119,15 @@ class Finding:
         given = ", ".join(option for option, value in options if value)
         return f" (searched with {given})" if given else ""
 
-    def check(self, swarm: Swarm, found: int, status: str | None = None) -> None:
-        """Refuse a swarm without variants.
+    def _scan(self) -> str:
+        """The scan to try, for a message; empty if it was tried."""
+        if self.snapshot is not None or self.scan:
+            return ""
+        options = "--scan"
+        if not self.workspaces:
+            from olmix_evalscript.beaker import default_workspace
 
-        Args:
-            swarm: What was made of the experiments.
-            found: How many experiments there were.
-            status: That of the variants which were wanted.
-
-        Raises:
-            SwarmError: If there is none, with what to try next.
-        """
-        if not swarm.variants and not swarm.unreadable:
-            raise SwarmError(_why_nothing(self, swarm, found, status))
-
-
-def _why_nothing(finding: Finding, swarm: Swarm, found: int, status: str | None) -> str:
-    group_id, left_out = swarm.group_id, swarm.left_out
-    if others := left_out.other_statuses:
-        have = ", ".join(f"{count} {other}" for other, count in Counter(others).most_common())
-        return f"none of the {len(others)} variants of {group_id} is {status} ({have})"
-    if found:
-        what = f"{found} experiments carry the ID {group_id}, but none trains a run of that group"
-    else:
-        what = f"no experiment on Beaker carries the ID {group_id}{finding.narrowed}"
-    if finding.snapshot is not None or finding.scan:
-        return f"{what}. Try `olmix-evalscript list` to see which swarms there are."
-    scan = "--scan" + ("" if finding.workspaces else f" -w {_own_workspace()}")
-    scan += "" if finding.since else " --since 30d"
-    return (
-        f"{what}. Try `olmix-evalscript list` to see which swarms there are, or, if its runs were "
-        f"named by hand, try again with `{scan}`."
-    )
-
-
-def _own_workspace() -> str:
-    """A workspace to suggest: Beaker's default for this user, or the form of one."""
-    from olmix_evalscript.beaker import default_workspace
-
-    return default_workspace() or "OWNER/NAME"
+            options += f" -w {default_workspace() or 'OWNER/NAME'}"
+        if not self.since:
+            options += " --since 30d"
+        return f", or, if its runs were named by hand, try again with `{options}`"

@@ -1,30 +1,76 @@
-"""Build a swarm from experiments: its variants in order, and the warnings about them."""
+"""Build a swarm from experiments.
+
+Each experiment is read: the runs that its commands train, or the checkpoints that they name. The
+runs of a group become variants in the order of their numbers, with notes and warnings.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from olmix_evalscript.command import parse_trainer
 from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
 from olmix_evalscript.model import (
     EvaluationJob,
     Experiment,
-    LeftOut,
+    Skipped,
     Swarm,
     Task,
     TrainerRun,
     Variant,
-    split_name,
 )
-from olmix_evalscript.reading import Reading, read
+from olmix_evalscript.storage import is_lost
 from olmix_evalscript.swarm_warnings import differences, swarm_warnings
-from olmix_evalscript.text import check_cluster, check_name, printable, shown
-from olmix_evalscript.trainers import TRAINERS, is_lost
+from olmix_evalscript.text import check_cluster, check_name, group_ids_in, printable, shown
+from olmix_evalscript.trainers import TRAINERS
 
+_STEP = re.compile(r"[_/]step([0-9]{1,15})(?:-hf)?(?![A-Za-z0-9])")
+_RUN_NAME_BEFORE = re.compile(r"[A-Za-z0-9._-]+\Z")
+_LONGEST_NAME = 300  # characters; a run name has at most 255
 _PART_OF_A_NAME = re.compile(r"\A[^._-]*(?:[._-]|\Z)")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as a name or command mentions it: ``RUN_stepN`` or ``RUN/stepN``."""
+
+    run_name: str  # perhaps with something in front, such as "lmeval-"
+    step: int
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one experiment says of itself."""
+
+    experiment: Experiment
+    runs: tuple[tuple[TrainerRun, Task], ...] = ()  # distinct ones; replicas share one
+    problem: str = ""  # why its runs cannot be read
+    problem_group: str | None = None  # the group of that run, where its command tells it
+    checkpoints: tuple[Checkpoint, ...] = ()  # of a job that trains nothing
+
+    def may_be_of(self, group_id: str) -> bool:
+        """Whether an experiment that cannot be read may train a run of the group."""
+        return bool(self.problem) and self.problem_group in (None, group_id)
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The groups of its runs; of one that cannot be read, those that its name may mean."""
+        if not self.problem:
+            return frozenset(run.group_id for run, _ in self.runs)
+        if self.problem_group is not None:
+            return frozenset((self.problem_group,))
+        return frozenset(group_ids_in(self.experiment.name))
+
+    def without_words(self) -> Reading:
+        """The same without commands and mixtures, which take most of the memory."""
+        runs = tuple(
+            (replace(run, source_literals=()), replace(task, words=())) for run, task in self.runs
+        )
+        return replace(self, experiment=replace(self.experiment, tasks=()), runs=runs)
 
 
 @dataclass(frozen=True)
@@ -49,8 +95,7 @@ def build_swarm(
     Args:
         group_id: The group whose runs are wanted.
         experiments: All that may belong to it, in any order.
-        checkpoint_root: The directory that holds the run directories, where the trainers' rule
-            is not to be used.
+        checkpoint_root: The directory of the run directories, instead of the trainers' rule.
         status: Keep only variants of this status.
 
     Returns:
@@ -63,8 +108,8 @@ def build_swarm(
 def all_swarms(pages: Iterable[Iterable[Experiment]]) -> list[Swarm]:
     """All swarms that experiments belong to, newest first.
 
-    Holds one page of experiments at a time, and of the others what a list needs: the mixtures of
-    the variants are left out.
+    One page of experiments is held at a time, and of the others what a list needs: the variants
+    have no mixtures.
     """
     members: dict[str, list[Reading]] = defaultdict(list)
     others: list[Reading] = []
@@ -75,7 +120,12 @@ def all_swarms(pages: Iterable[Iterable[Experiment]]) -> list[Swarm]:
                 members[group_id].append(reading)
             if reading.checkpoints:
                 others.append(reading)
-    groups = {run.run_name: run.group_id for r in _flat(members) for run, _ in r.runs}
+    groups = {
+        run.run_name: run.group_id
+        for readings in members.values()
+        for reading in readings
+        for run, _ in reading.runs
+    }
     for reading in others:
         for group_id in {groups[name] for name, _ in _evaluated(reading, groups)}:
             members[group_id].append(reading)
@@ -83,9 +133,31 @@ def all_swarms(pages: Iterable[Iterable[Experiment]]) -> list[Swarm]:
     return sorted(swarms, key=lambda swarm: (swarm.created, swarm.group_id), reverse=True)
 
 
-def _flat(members: Mapping[str, list[Reading]]) -> Iterator[Reading]:
-    for readings in members.values():
-        yield from readings
+def read(experiment: Experiment) -> Reading:
+    """Read an experiment's commands."""
+    if experiment.problem:
+        return Reading(experiment, problem=experiment.problem)
+    runs: dict[TrainerRun, Task] = {}
+    try:
+        for task in experiment.tasks:
+            run = parse_trainer(task.words)
+            if run is not None:
+                runs.setdefault(run, task)
+    except TrainerCommandError as error:
+        return Reading(experiment, problem=str(error), problem_group=error.group_id)
+    if runs or experiment.is_session:
+        return Reading(experiment, runs=tuple(runs.items()))
+    return Reading(experiment, checkpoints=tuple(dict.fromkeys(_checkpoints(experiment))))
+
+
+def _checkpoints(experiment: Experiment) -> Iterator[Checkpoint]:
+    """The checkpoints that a job's name and commands mention."""
+    words = (word for task in experiment.tasks for word in task.words)
+    for text in (experiment.name, *words):
+        for step in _STEP.finditer(text) if "step" in text else ():
+            before = text[max(0, step.start() - _LONGEST_NAME) : step.start()]
+            if name := _RUN_NAME_BEFORE.search(before):
+                yield Checkpoint(name[0], int(step[1]))
 
 
 def _assemble(
@@ -121,7 +193,7 @@ def _assemble(
         variants=tuple(kept),
         warnings=tuple(swarm_warnings(variants, kept)),
         unreadable=tuple(sorted(_named_problem(reading) for reading in unreadable)),
-        left_out=LeftOut(other_jobs, other_groups, sessions, others),
+        skipped=Skipped(other_jobs, other_groups, sessions, others),
         created=max((experiment.created for experiment in newest), default=None),
     )
 
@@ -216,7 +288,7 @@ def _variants(launches: Sequence[_Launch]) -> list[Variant]:
     by_name: dict[str, list[_Launch]] = defaultdict(list)
     for launch in launches:
         by_name[launch.run.run_name].append(launch)
-    numbers = {name: split_name(launches[0].run)[1] for name, launches in by_name.items()}
+    numbers = {name: launches[0].run.split_name()[1] for name, launches in by_name.items()}
     unnumbered = 1 + max((n for n in numbers.values() if n is not None), default=-1)
     variants = []
     for name in sorted(by_name):

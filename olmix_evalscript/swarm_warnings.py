@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
+from olmix_evalscript.clusters import FORMER_NAMES
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.model import TrainerRun, Variant
 from olmix_evalscript.text import ranges, shown, variants_named
@@ -38,7 +39,7 @@ def _mixture(run: TrainerRun) -> object:
 
 
 def differences(runs: Sequence[TrainerRun]) -> list[str]:
-    """What launches of one run do not have in common, though they write to one directory."""
+    """The settings in which launches of one run differ, though they save to one directory."""
     compared: dict[str, Callable[[TrainerRun], object]] = {
         **SETTINGS,
         "seed": lambda run: run.seed,
@@ -52,7 +53,7 @@ def swarm_warnings(found: Sequence[Variant], kept: Sequence[Variant]) -> list[st
 
     Args:
         found: All variants of the swarm, in order.
-        kept: Those of the status that is wanted.
+        kept: Those with the wanted status.
     """
     warnings: list[str] = []
     missing = set(range(max((v.number for v in found), default=-1))) - {v.number for v in found}
@@ -65,7 +66,7 @@ def swarm_warnings(found: Sequence[Variant], kept: Sequence[Variant]) -> list[st
     named = [variant for variant in kept if variant.swarm_name]
     warnings += _more_than_one("trainer", kept, lambda v: v.run.trainer)
     warnings += _more_than_one("user", kept, lambda v: v.run.user)
-    warnings += _more_than_one("cluster", kept, lambda v: v.run.cluster)
+    warnings += _more_than_one("cluster", kept, lambda v: _todays_name(v.run.cluster))
     warnings += _more_than_one("checkpoint root", saved, lambda v: v.checkpoint_root)
     warnings += _more_than_one("swarm name", named, lambda v: v.swarm_name)
     for what, of in SETTINGS.items():
@@ -82,6 +83,11 @@ def swarm_warnings(found: Sequence[Variant], kept: Sequence[Variant]) -> list[st
             by_note[note].append(variant.number)
     warnings += [f"{variants_named(numbers)}: {note}" for note, numbers in by_note.items()]
     return warnings
+
+
+def _todays_name(cluster: str | None) -> str | None:
+    """A cluster's name, the same for all of its names."""
+    return cluster and FORMER_NAMES.get(cluster, cluster)
 
 
 def _mostly_one(values: Sequence[object]) -> bool:

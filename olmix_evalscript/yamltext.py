@@ -1,4 +1,4 @@
-"""YAML text in, plain strings, lists and dicts out: nothing is converted, and all is bounded."""
+"""Parse YAML as plain strings, lists and dicts, within limits."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import yaml
 
 from olmix_evalscript.errors import InvalidInputError
 
-#: Snapshots of 1,024 variants take about 1 MB; no spec comes near it.
+#: Of a text, and of a text with its aliases written out. Snapshots of 1,024 variants take 1 MB.
 MAX_CHARACTERS = 64 * 1024 * 1024
-#: Of a text with aliases, each written out; people write a spec's command once for its tasks.
-MAX_CHARACTERS_WITH_ALIASES = 2 * 1024 * 1024
 MAX_NODES = 500_000  # ten times those of 1,024 variants
 MAX_DEPTH = 50  # lists and mappings within each other; libyaml's composer recurses without a check
 
@@ -45,7 +43,7 @@ def load_file(path: Path, what: str) -> Any:
         what: What it is to the user, such as "config".
 
     Raises:
-        InvalidInputError: If it cannot be read, or its text cannot.
+        InvalidInputError: If the file or its text cannot be read.
     """
     try:
         return load(path.read_text(encoding="utf-8"))
@@ -55,35 +53,27 @@ def load_file(path: Path, what: str) -> Any:
 
 
 def _check_size(text: str) -> None:
-    """Refuse what is nested too deeply, or grows too large where aliases are written out."""
-    sizes: dict[str, int] = {}  # of each anchor, in characters with its aliases written out
-    open_collections: list[tuple[str | None, int]] = []  # anchor, and total where it begins
-    total, has_aliases = 0, False
+    """Refuse what is nested too deeply, or too large with its aliases written out.
+
+    An alias stands for at most the whole text, since none may be part of what another stands for.
+    """
+    is_anchored: list[bool] = []  # of each open collection, whether it or one around it is
+    size = len(text)
     for number, event in enumerate(yaml.parse(text, Loader=_Loader)):
         if number > MAX_NODES:
             raise ValueError(f"it has more than {MAX_NODES} values")
         if isinstance(event, yaml.CollectionStartEvent):
-            open_collections.append((event.anchor, total))
-            total += 1
+            is_anchored.append(event.anchor is not None or any(is_anchored[-1:]))
         elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, start = open_collections.pop()
-            if anchor is not None:
-                sizes[anchor] = total - start
-        elif isinstance(event, yaml.ScalarEvent):
-            total += 1 + len(event.value)
-            if event.anchor is not None:
-                sizes[event.anchor] = 1 + len(event.value)
+            is_anchored.pop()
         elif isinstance(event, yaml.AliasEvent):
-            if event.anchor in {anchor for anchor, _ in open_collections}:
-                raise ValueError("it contains itself")
-            total += sizes.get(str(event.anchor), 1)
-            has_aliases = True
-        if len(open_collections) > MAX_DEPTH:
+            if any(is_anchored[-1:]):
+                raise ValueError("it has an alias within an anchored value")
+            size += len(text)
+        if len(is_anchored) > MAX_DEPTH:
             raise ValueError("it is nested too deeply")
-        if has_aliases and total > MAX_CHARACTERS_WITH_ALIASES:
-            raise ValueError(
-                f"its aliases make it longer than {MAX_CHARACTERS_WITH_ALIASES} characters"
-            )
+        if size > MAX_CHARACTERS:
+            raise ValueError("it has too many aliases")
 
 
 def strings(value: Any) -> tuple[str, ...] | None:

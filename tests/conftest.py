@@ -1,4 +1,4 @@
-"""What all tests share: a Beaker to ask, the installed command, and no way out to the network."""
+"""What all tests share: a fake Beaker, the installed command, and no access to the network."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pytest
 import responses
 from hypothesis import HealthCheck, settings
 
-from tests import leftovers
 from tests.fake_beaker import FakeBeaker
 from tests.storage import Bucket, need, s3_server
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 DATE = "1767225600"  # 2026-01-01
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Serve = Callable[[FakeBeaker], FakeBeaker]
 
 # A machine that is busy is no defect.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,7 +33,6 @@ def pytest_configure() -> None:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
-    leftovers.adopt_orphans()
 
 
 @pytest.fixture(scope="session")
@@ -47,13 +46,11 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left(temporary: Path) -> Iterator[None]:
-    """Fail the test that leaves a process or a temporary file behind, and end the process."""
-    files, processes = set(temporary.iterdir()), set(leftovers.processes())
+def no_temporary_file_is_left(temporary: Path) -> Iterator[None]:
+    """Fail the test that leaves a temporary file behind."""
+    before = set(temporary.iterdir())
     yield
-    left = leftovers.end_processes(spare=processes)
-    left += map(str, set(temporary.iterdir()) - files)
-    assert not left, f"left behind: {', '.join(left)}"
+    assert set(temporary.iterdir()) == before
 
 
 @pytest.fixture(autouse=True)
@@ -111,14 +108,34 @@ def run(tmp_path: Path, environment: dict[str, str]) -> Run:
 
 
 @pytest.fixture
-def beaker_of(
-    tmp_path: Path, environment: dict[str, str]
-) -> Iterator[Callable[[FakeBeaker], FakeBeaker]]:
-    """Serve a Beaker, and make the command ask it."""
+def beaker_of(tmp_path: Path, environment: dict[str, str]) -> Iterator[Serve]:
+    """Serve a Beaker, and make the installed command ask it."""
     with ExitStack() as stack:
 
         def serve(beaker: FakeBeaker) -> FakeBeaker:
             environment.update(stack.enter_context(beaker.running(tmp_path)))
+            return beaker
+
+        yield serve
+
+
+@pytest.fixture(scope="session")
+def beaker_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the Beaker configuration that this process reads."""
+    folder = tmp_path_factory.mktemp("beaker")
+    os.environ.pop("BEAKER_TOKEN", None)
+    os.environ["BEAKER_CONFIG"] = str(folder / "beaker.yml")
+    os.environ["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"] = str(folder / "ca.pem")
+    return folder
+
+
+@pytest.fixture
+def serve(beaker_folder: Path) -> Iterator[Serve]:
+    """Serve a Beaker, and make this process ask it."""
+    with ExitStack() as stack:
+
+        def serve(beaker: FakeBeaker) -> FakeBeaker:
+            stack.enter_context(beaker.running(beaker_folder))
             return beaker
 
         yield serve

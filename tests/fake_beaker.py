@@ -1,15 +1,15 @@
-"""A Beaker in this process: the real protocol over TLS, as much of it as the tool speaks."""
+"""A fake Beaker in this process: the real protocol over TLS, as much as the tool speaks of it."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -24,7 +24,8 @@ TOKEN = "token-of-the-tests"
 PAGE_SIZE = 50
 ORGANIZATION = "ai2"
 
-#: Called before a method answers, with the request: may raise `Refuse`, wait, or give the answer.
+#: Called with the request before a method answers. It may raise `Refuse`, wait, or return the
+#: answer: a message, or bytes that are none.
 Hook = Callable[[Any], Any]
 
 
@@ -48,7 +49,7 @@ class FakeWorkload:
     status: str = "succeeded"
     description: str = ""
     is_session: bool = False
-    id: str = ""  # made from its place in the list where it is empty
+    id: str = ""  # made from its place in the list if it is empty
 
 
 @dataclass
@@ -61,145 +62,108 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
     latency: float = 0.0  # seconds for each call
     hooks: dict[str, Hook] = field(default_factory=dict)  # by method
     page_size: int = PAGE_SIZE  # at most
-    includes_after: bool = True  # whether what was created at a bound is within it
-    includes_before: bool = False
+    includes_bounds: bool = False  # whether what was created at a bound is within it
     rounds: frozenset[str] = frozenset()  # which times to seconds: "created", "bounds", "order"
-    counts_anew: bool = False  # for each page, so that what is created meanwhile moves the rest on
-    raw: dict[str, bytes] = field(default_factory=dict)  # an answer as bytes, by method
+    counts_anew: bool = False  # for each page, so that new workloads shift the rest
     calls: Counter[str] = field(default_factory=Counter)  # answered, by method
     address: str = ""
     server: Any = None
 
     def __post_init__(self) -> None:
-        self._lock = Lock()
-        self._listings: dict[str, tuple[Callable[[], list[Any]], int]] = {}
         self.closing = Event()
-        self.hold(self.workloads)
-
-    def hold(self, workloads: list[FakeWorkload]) -> None:
-        """Have these and no others."""
-        for number, workload in enumerate(workloads):
+        self._lock = Lock()
+        self._listings: list[tuple[Callable[[], list[Any]], int]] = []  # by token
+        self._by_id: dict[str, FakeWorkload] = {}
+        for number, workload in enumerate(self.workloads):
             workload.id = workload.id or f"01JFAKE{number:019d}"
-        self.workloads = workloads
-        self._by_ids = {workload.id: workload for workload in workloads}
+            self._by_id[workload.id] = workload
 
-    def _enter(self, method: str, request: Any, context: Any) -> Any:
+    def answer(self, method: str, request: Any, context: Any, usual: Callable[..., Any]) -> Any:
+        """Answer any call: with an error, by a hook, or as the method usually does."""
         with self._lock:
             self.calls[method] += 1
         if dict(context.invocation_metadata()).get("authorization") != f"bearer {TOKEN}":
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "invalid token")
         time.sleep(self.latency)
-        if method in self.hooks:
-            try:
-                return self.hooks[method](request)
-            except Refuse as refusal:
-                context.abort(refusal.code, str(refusal))
-        return None
+        try:
+            answer = self.hooks[method](request) if method in self.hooks else None
+            return usual(request, context) if answer is None else answer
+        except Refuse as refusal:
+            context.abort(refusal.code, str(refusal))
 
-    def _page(self, request: Any, context: Any, find: Callable[[Any], list[Any]]) -> Any:
+    def _page(self, request: Any, find: Callable[[Any], list[Any]]) -> Any:
         """Part of a listing and the token of the next; the token stands for the rest."""
         if request.WhichOneof("opts") == "next_page_token":
-            if request.next_page_token not in self._listings:
-                context.abort(grpc.StatusCode.INVALID_ARGUMENT, "unknown page token")
-            listed, start = self._listings[request.next_page_token]
-            size = self.page_size
+            find_all, start = self._listings[int(request.next_page_token)]
+            items, size = find_all(), self.page_size
         else:
-            listed, start = partial(find, request.options), 0
+            items, start = find(request.options), 0
             size = min(request.options.page_size or self.page_size, self.page_size)
-        items = listed()
+            find_all = (lambda: find(request.options)) if self.counts_anew else (lambda: items)
         token = ""
         if start + size < len(items):
-            rest = listed if self.counts_anew else partial(list, items)
             with self._lock:
-                token = f"page-{len(self._listings) + 1}"
-                self._listings[token] = (rest, start + size)
+                token = str(len(self._listings))
+                self._listings.append((find_all, start + size))
         return items[start : start + size], token
 
     # --- the methods, by Beaker's own names
 
     def ResolveOrganizationName(self, request: Any, context: Any) -> Any:
-        if (answer := self._enter("ResolveOrganizationName", request, context)) is not None:
-            return answer
-        if request.organization_name != ORGANIZATION:
-            context.abort(grpc.StatusCode.NOT_FOUND, "no such organization")
+        _must_be_in(request.organization_name, {ORGANIZATION})
         return pb2.ResolveOrganizationNameResponse(organization_id=_id(ORGANIZATION))
 
     def ResolveWorkspaceName(self, request: Any, context: Any) -> Any:
-        if (answer := self._enter("ResolveWorkspaceName", request, context)) is not None:
-            return answer
         name = f"{request.owner_name}/{request.workspace_name}"
-        if name not in {workload.workspace for workload in self.workloads}:
-            context.abort(grpc.StatusCode.NOT_FOUND, "no such workspace")
+        _must_be_in(name, {workload.workspace for workload in self.workloads})
         return pb2.ResolveWorkspaceNameResponse(workspace_id=_id(name))
 
     def ResolveUserName(self, request: Any, context: Any) -> Any:
-        if (answer := self._enter("ResolveUserName", request, context)) is not None:
-            return answer
-        if request.user_name not in {workload.author for workload in self.workloads}:
-            context.abort(grpc.StatusCode.NOT_FOUND, "no such user")
+        _must_be_in(request.user_name, {workload.author for workload in self.workloads})
         return pb2.ResolveUserNameResponse(user_id=_id(request.user_name))
 
     def GetUser(self, request: Any, context: Any) -> Any:
-        if (answer := self._enter("GetUser", request, context)) is not None:
-            return answer
         name = request.user_id.removeprefix("id-of-") or "kylel"
         return pb2.GetUserResponse(user=pb2.User(id=_id(name), name=name))
 
     def GetWorkspace(self, request: Any, context: Any) -> Any:
-        if (answer := self._enter("GetWorkspace", request, context)) is not None:
-            return answer
         owner, _, name = request.workspace_id.removeprefix("id-of-").partition("/")
+        organization = pb2.Organization(name=owner)
         return pb2.GetWorkspaceResponse(
-            workspace=pb2.Workspace(
-                id=request.workspace_id, name=name, owner_org=pb2.Organization(name=owner)
-            )
+            workspace=pb2.Workspace(id=request.workspace_id, name=name, owner_org=organization)
         )
 
     def ListWorkloads(self, request: Any, context: Any) -> Any:
-        if (answer := self._enter("ListWorkloads", request, context)) is not None:
-            return answer
-        page, token = self._page(request, context, self._find_workloads)
-        return pb2.ListWorkloadsResponse(
-            workloads=[self._message(workload) for workload in page], next_page_token=token
-        )
+        page, token = self._page(request, self.find_workloads)
+        messages = [self.message(workload) for workload in page]
+        return pb2.ListWorkloadsResponse(workloads=messages, next_page_token=token)
 
     def GetWorkload(self, request: Any, context: Any) -> Any:
-        if (answer := self._enter("GetWorkload", request, context)) is not None:
-            return answer
-        workload = self._by_id(request.workload_id, context)
-        return pb2.GetWorkloadResponse(workload=self._message(workload))
+        _must_be_in(request.workload_id, self._by_id)
+        return pb2.GetWorkloadResponse(workload=self.message(self._by_id[request.workload_id]))
 
     def GetExperimentYamlSpec(self, request: Any, context: Any) -> Any:
-        if (answer := self._enter("GetExperimentYamlSpec", request, context)) is not None:
-            return answer
-        workload = self._by_id(request.experiment_id, context)
-        return pb2.GetExperimentYamlSpecResponse(experiment_spec=workload.spec)
+        _must_be_in(request.experiment_id, self._by_id)
+        text = self._by_id[request.experiment_id].spec
+        return pb2.GetExperimentYamlSpecResponse(experiment_spec=text)
 
     def ListGroups(self, request: Any, context: Any) -> Any:
-        if (answer := self._enter("ListGroups", request, context)) is not None:
-            return answer
+        def find(options: Any) -> list[str]:
+            text = options.name_or_description_substring
+            return [name for name in self._all_groups() if text in name]
 
-        def find(options: Any) -> list[Any]:
-            return [
-                name for name in self._all_groups() if options.name_or_description_substring in name
-            ]
-
-        page, token = self._page(request, context, find)
-        return pb2.ListGroupsResponse(groups=[_group(name) for name in page], next_page_token=token)
+        page, token = self._page(request, find)
+        groups = [pb2.Group(id=_id(n), name=n.rpartition("/")[2], full_name=n) for n in page]
+        return pb2.ListGroupsResponse(groups=groups, next_page_token=token)
 
     def ListGroupTaskMetrics(self, request: Any, context: Any) -> Any:
-        if (answer := self._enter("ListGroupTaskMetrics", request, context)) is not None:
-            return answer
+        def find(options: Any) -> list[FakeWorkload]:
+            members = self._all_groups()[options.group_id.removeprefix("id-of-")]
+            return [workload for workload in self.workloads if workload.name in members]
 
-        def find(options: Any) -> list[Any]:
-            name = options.group_id.removeprefix("id-of-")
-            return [w for w in self.workloads if w.name in self._all_groups()[name]]
-
-        page, token = self._page(request, context, find)
-        return pb2.ListGroupTaskMetricsResponse(
-            task_metrics=[pb2.TaskMetrics(experiment_id=workload.id) for workload in page],
-            next_page_token=token,
-        )
+        page, token = self._page(request, find)
+        metrics = [pb2.TaskMetrics(experiment_id=workload.id) for workload in page]
+        return pb2.ListGroupTaskMetricsResponse(task_metrics=metrics, next_page_token=token)
 
     # --- what they answer with
 
@@ -212,65 +176,53 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
                     groups.setdefault(name, []).append(workload.name)
         return groups
 
-    def _by_id(self, id: str, context: Any) -> FakeWorkload:
-        if id not in self._by_ids:
-            context.abort(grpc.StatusCode.NOT_FOUND, "no such workload")
-        return self._by_ids[id]
-
-    def _find_workloads(self, options: Any) -> list[FakeWorkload]:
+    def find_workloads(self, options: Any) -> list[FakeWorkload]:
+        """All workloads that a listing is asked for, newest first."""
         text = options.name_or_description_substring
-        found = [
-            workload
-            for workload in self.workloads
-            if text in workload.name or text in workload.description
-        ]
+        found = [w for w in self.workloads if text in w.name or text in w.description]
         if options.HasField("workspace_id"):
             found = [w for w in found if _id(w.workspace) == options.workspace_id]
         if options.HasField("author_id"):
             found = [w for w in found if _id(w.author) == options.author_id]
         if options.HasField("created_after"):
-            after = self._rounded("bounds", _time(options.created_after))
-            found = [w for w in found if _is_past(self._created(w), after, self.includes_after)]
+            after = self._bound(options.created_after)
+            found = [w for w in found if self._is_past(self.created(w), after)]
         if options.HasField("created_before"):
-            before = self._rounded("bounds", _time(options.created_before))
-            found = [w for w in found if _is_past(before, self._created(w), self.includes_before)]
-        return sorted(found, key=lambda w: self._rounded("order", self._created(w)), reverse=True)
+            before = self._bound(options.created_before)
+            found = [w for w in found if self._is_past(before, self.created(w))]
+        return sorted(found, key=lambda w: self._rounded("order", self.created(w)), reverse=True)
 
-    def _created(self, workload: FakeWorkload) -> datetime:
+    def created(self, workload: FakeWorkload) -> datetime:
         return self._rounded("created", workload.created)
+
+    def _bound(self, timestamp: Any) -> datetime:
+        return self._rounded("bounds", timestamp.ToDatetime(timezone.utc))
+
+    def _is_past(self, moment: datetime, bound: datetime) -> bool:
+        return moment > bound or (self.includes_bounds and moment == bound)
 
     def _rounded(self, what: str, moment: datetime) -> datetime:
         if what not in self.rounds:
             return moment
         return (moment + timedelta(milliseconds=500)).replace(microsecond=0)
 
-    def _message(self, workload: FakeWorkload) -> Any:
-        common: dict[str, Any] = {
-            "id": workload.id,
-            "name": workload.name,
-            "author_id": _id(workload.author),
-            "workspace_id": _id(workload.workspace),
-        }
+    def message(self, workload: FakeWorkload) -> Any:
+        """A workload as the protocol has it."""
+        content: Any = pb2.Environment() if workload.is_session else pb2.Experiment()
+        content.id = workload.id
+        content.name = workload.name
+        content.author_id = _id(workload.author)
+        content.workspace_id = _id(workload.workspace)
+        content.created.FromDatetime(self.created(workload))
         status: Any = pb2.WorkloadStatus.Value(f"STATUS_{workload.status.upper()}")
         if workload.is_session:
-            message = pb2.Workload(environment=pb2.Environment(**common), status=status)
-            message.environment.created.FromDatetime(self._created(workload))
-            return message
-        experiment = pb2.Experiment(**common, description=workload.description)
-        experiment.created.FromDatetime(self._created(workload))
-        if self.lists_commands:
-            for task in _parsed(workload.spec)["tasks"]:
-                experiment.tasks.append(
-                    pb2.Task(
-                        name=task.get("name", ""),
-                        container_spec=pb2.ContainerSpec(
-                            command=task.get("command", []), arguments=task.get("arguments", [])
-                        ),
-                    )
-                )
-        else:
-            experiment.tasks.append(pb2.Task(name=workload.name))
-        return pb2.Workload(experiment=experiment, status=status)
+            return pb2.Workload(environment=content, status=status)
+        for task in _parsed(workload.spec)["tasks"] if self.lists_commands else [{}]:
+            words = pb2.ContainerSpec(
+                command=task.get("command", []), arguments=task.get("arguments", [])
+            )
+            content.tasks.append(pb2.Task(container_spec=words))
+        return pb2.Workload(experiment=content, status=status)
 
     @contextmanager
     def running(self, folder: Path) -> Iterator[dict[str, str]]:
@@ -279,17 +231,14 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         Yields:
             The environment that makes a process ask this server.
         """
-        authority = _authority()
-        certificate = authority.issue_cert("localhost")
-        authority.cert_pem.write_to_path(folder / "ca.pem")
-        self.server = grpc.server(ThreadPoolExecutor(64), interceptors=[_Raw(self)])
-        beaker_pb2_grpc.add_BeakerServicer_to_server(self, self.server)  # type: ignore[no-untyped-call]
+        certificate = _authority().issue_cert("localhost")
+        _authority().cert_pem.write_to_path(folder / "ca.pem")
         key = certificate.private_key_pem.bytes()
         chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
-        port = self.server.add_secure_port(
-            "localhost:0", grpc.ssl_server_credentials([(key, chain)])
-        )
-        self.address = f"localhost:{port}"
+        self.server = grpc.server(ThreadPoolExecutor(64), interceptors=[_Interceptor(self)])
+        beaker_pb2_grpc.add_BeakerServicer_to_server(self, self.server)  # type: ignore[no-untyped-call]
+        credentials = grpc.ssl_server_credentials([(key, chain)])
+        self.address = f"localhost:{self.server.add_secure_port('localhost:0', credentials)}"
         self.server.start()
         config = folder / "beaker.yml"
         config.write_text(f"user_token: {TOKEN}\nrpc_address: {self.address}\n")
@@ -303,26 +252,28 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
             self.server.stop(None)
 
 
-class _Raw(grpc.ServerInterceptor):
-    """Answers some methods with bytes that are no message."""
+@dataclass
+class _Interceptor(grpc.ServerInterceptor):
+    """Passes each call through `FakeBeaker.answer`."""
 
-    def __init__(self, beaker: FakeBeaker) -> None:
-        self.beaker = beaker
+    beaker: FakeBeaker
 
     def intercept_service(self, continuation: Any, details: Any) -> Any:
-        method = details.method.rsplit("/", 1)[-1]
-        if method not in self.beaker.raw:
-            return continuation(details)
+        handler = continuation(details)
+        method = details.method.rpartition("/")[2]
+
+        def answer(request: Any, context: Any) -> bytes:
+            message = self.beaker.answer(method, request, context, handler.unary_unary)
+            return message if isinstance(message, bytes) else handler.response_serializer(message)
+
         return grpc.unary_unary_rpc_method_handler(
-            lambda request, context: self.beaker.raw[method],
-            request_deserializer=bytes,
-            response_serializer=bytes,
+            answer, request_deserializer=handler.request_deserializer, response_serializer=bytes
         )
 
 
 @cache
 def _authority() -> trustme.CA:
-    """The same for all servers: a process reads once whom it trusts."""
+    """The same for all servers: a process reads only once whom it trusts."""
     return trustme.CA()
 
 
@@ -335,17 +286,9 @@ def _id(name: str) -> str:
     return f"id-of-{name}"
 
 
-def _time(timestamp: Any) -> datetime:
-    moment: datetime = timestamp.ToDatetime(timezone.utc)
-    return moment
-
-
-def _is_past(moment: datetime, bound: datetime, inclusive: bool) -> bool:
-    return moment > bound or (inclusive and moment == bound)
-
-
-def _group(full_name: str) -> Any:
-    return pb2.Group(id=_id(full_name), name=full_name.rsplit("/", 1)[-1], full_name=full_name)
+def _must_be_in(name: str, names: Container[str]) -> None:
+    if name not in names:
+        raise Refuse(grpc.StatusCode.NOT_FOUND, f"there is no {name}")
 
 
 def spec(arguments: list[str], **fields: Any) -> str:

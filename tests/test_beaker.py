@@ -1,4 +1,4 @@
-"""Beaker at its worst: an end in time, a message with a way out, nothing half-written."""
+"""Searches on Beaker: what is found, and an end in time with a message if Beaker fails."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,14 @@ import pytest
 import trustme
 from beaker import beaker_pb2 as pb2
 
-from olmix_evalscript.beaker import parse_spec
-from tests.conftest import Run
+from olmix_evalscript import beaker
+from olmix_evalscript.beaker import Search, parse_spec
+from olmix_evalscript.errors import BeakerError
+from olmix_evalscript.model import Experiment
+from olmix_evalscript.report import Report
+from tests.conftest import Run, Serve
 from tests.desk import LONG, until
+from tests.factories import GROUP
 from tests.fake_beaker import (
     TOKEN,
     FakeBeaker,
@@ -29,8 +35,8 @@ from tests.fake_beaker import (
     variants,
 )
 
-Serve = Callable[[FakeBeaker], FakeBeaker]
 Code = grpc.StatusCode
+SILENT = Report(status=lambda text: None, detail=lambda text: None)
 
 
 def refusing(code: grpc.StatusCode, first: int = 0, times: int = 10**9) -> Callable[[Any], None]:
@@ -46,12 +52,20 @@ def refusing(code: grpc.StatusCode, first: int = 0, times: int = 10**9) -> Calla
     return hook
 
 
-def assert_nothing_was_written(tmp_path: Path) -> None:
-    assert list((tmp_path / "work").rglob("*")) == []
+def find(timeout: float = LONG, **limits: Any) -> list[Experiment]:
+    return beaker.find(GROUP, Search(timeout=timeout, **limits), SILENT)
+
+
+def member_of_a_group() -> FakeWorkload:
+    arguments = trainer_arguments("mix-heavy", GROUP)
+    return FakeWorkload("mix-heavy", spec(arguments, groups=[f"ai2/{GROUP}"]))
+
+
+# --- configuration and token
 
 
 def test_without_a_token_it_says_where_to_get_one(run: Run) -> None:
-    result = run("generate", "58362402")
+    result = run("generate", GROUP)
 
     assert result.returncode == 1
     assert "https://beaker.org/user" in result.stderr
@@ -59,330 +73,182 @@ def test_without_a_token_it_says_where_to_get_one(run: Run) -> None:
     assert "Error" not in result.stderr
 
 
-@pytest.mark.parametrize("text", ["", "default_org: ai2\n", "a: [\n", "- 1\n"])
-def test_a_broken_beaker_config_is_no_traceback(run: Run, tmp_path: Path, text: str) -> None:
-    (tmp_path / "beaker.yml").write_text(text)
+@pytest.mark.parametrize("content", [b"", b"a: [\n", b"- 1\n", b"user_token: \xff\n"])
+def test_a_broken_beaker_config_is_named(beaker_folder: Path, content: bytes) -> None:
+    path = beaker_folder / "beaker.yml"
+    path.write_bytes(content)
 
-    result = run("generate", "58362402", BEAKER_CONFIG=str(tmp_path / "beaker.yml"))
-
-    assert result.returncode == 1
-    assert f"no usable Beaker token in {tmp_path / 'beaker.yml'}. Get" in result.stderr
-    assert "Traceback" not in result.stderr
+    with pytest.raises(BeakerError, match=f"no usable Beaker token in {path}. Get"):
+        find()
 
 
 @pytest.mark.parametrize("key", ["user_token", "rpc_address", "default_org"])
-@pytest.mark.parametrize("value", ["5", "[sesame]", "{a: b}"])
-def test_a_beaker_config_with_something_else_than_text_is_named(
-    run: Run, tmp_path: Path, key: str, value: str
+def test_a_config_value_that_is_not_text_is_named(beaker_folder: Path, key: str) -> None:
+    values = {"user_token": "x", "rpc_address": "localhost:9", key: "[sesame]"}
+    lines = "".join(f"{name}: {value}\n" for name, value in values.items())
+    (beaker_folder / "beaker.yml").write_text(lines)
+
+    with pytest.raises(BeakerError, match=f"{key} in the Beaker config is not text") as caught:
+        find()
+
+    assert "sesame" not in str(caught.value)
+
+
+def test_a_refused_token_is_reported_and_never_shown(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = {"user_token": "x", "rpc_address": "localhost:9", key: value}
-    (tmp_path / "beaker.yml").write_text("".join(f"{k}: {v}\n" for k, v in lines.items()))
+    serve(FakeBeaker(variants(2)))
+    monkeypatch.setenv("BEAKER_TOKEN", "stolen-and-revoked")
 
-    result = run("generate", "58362402", BEAKER_CONFIG=str(tmp_path / "beaker.yml"))
+    with pytest.raises(BeakerError, match="Beaker refused the token") as caught:
+        find()
 
-    assert result.returncode == 1
-    assert f"{key} in the Beaker config is not text" in result.stderr
-    assert "sesame" not in result.stderr
+    assert "stolen" not in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"user_token: \xff\n", b"[" * 5_000])
-def test_a_beaker_config_that_is_no_yaml_is_no_traceback(
-    run: Run, tmp_path: Path, content: bytes
+def test_a_token_that_cannot_be_one_is_not_sent(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "beaker.yml").write_bytes(content)
+    fake = serve(FakeBeaker(variants(1)))
+    monkeypatch.setenv("BEAKER_TOKEN", "t\u00f6ken\nx")
 
-    result = run("generate", "58362402", BEAKER_CONFIG=str(tmp_path / "beaker.yml"))
+    with pytest.raises(BeakerError, match="the Beaker token has characters"):
+        find()
 
-    assert result.returncode == 1
-    assert f"no usable Beaker token in {tmp_path / 'beaker.yml'}. Get" in result.stderr
-    assert "Traceback" not in result.stderr
+    assert sum(fake.calls.values()) == 0
 
 
-def test_a_certificate_of_an_unknown_authority_is_said_at_once(
+def test_details_of_calls_do_not_show_the_token(serve: Serve) -> None:
+    serve(FakeBeaker(variants(1)))
+    details: list[str] = []
+
+    beaker.find(GROUP, Search(), Report(status=details.append, detail=details.append))
+
+    assert any(detail.startswith("ListWorkloads: ") for detail in details)
+    assert TOKEN not in "".join(details)
+
+
+def test_a_certificate_of_an_unknown_authority_ends_it_at_once(
     run: Run, beaker_of: Serve, tmp_path: Path
 ) -> None:
     beaker_of(FakeBeaker(variants(2)))
     trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    authorities = {"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(tmp_path / "other.pem")}
 
-    result = run(
-        "generate",
-        "58362402",
-        "--timeout=600",  # longer than a run may take here
-        GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(tmp_path / "other.pem"),
-    )
+    result = run("generate", GROUP, "--timeout=600", **authorities)
 
     assert result.returncode == 1
     assert "has no valid TLS certificate: CERTIFICATE_VERIFY_FAILED" in result.stderr
-    assert "did not answer" not in result.stderr
 
 
-def test_a_certificate_for_another_host_is_said_at_once(
-    run: Run, beaker_of: Serve, tmp_path: Path
-) -> None:
-    beaker = beaker_of(FakeBeaker(variants(2)))
-    address = beaker.address.replace("localhost", "127.0.0.1")
-    (tmp_path / "beaker.yml").write_text(f"user_token: {TOKEN}\nrpc_address: {address}\n")
+def test_a_certificate_for_another_host_ends_it_at_once(serve: Serve, beaker_folder: Path) -> None:
+    address = serve(FakeBeaker(variants(2))).address.replace("localhost", "127.0.0.1")
+    config = f"user_token: {TOKEN}\nrpc_address: {address}\n"
+    (beaker_folder / "beaker.yml").write_text(config)
 
-    result = run("generate", "58362402", "--timeout=600")
-
-    assert result.returncode == 1
-    assert f"{address} has no valid TLS certificate: Hostname" in result.stderr
+    with pytest.raises(BeakerError, match=f"{address} has no valid TLS certificate: Hostname"):
+        find(timeout=600)
 
 
-@pytest.mark.parametrize("seconds", [-(2**63), -62_135_596_801, 253_402_300_800, 2**63 - 1])
-@pytest.mark.parametrize("command", ["generate", "show"])
-def test_a_date_of_creation_out_of_range_makes_an_experiment_unreadable(
-    run: Run, beaker_of: Serve, command: str, seconds: int
-) -> None:
-    beaker = beaker_of(FakeBeaker(variants(3)))
-
-    def answer(request: Any) -> Any:
-        messages = [beaker._message(workload) for workload in beaker.workloads]
-        messages[1].experiment.created.seconds = seconds
-        return pb2.ListWorkloadsResponse(workloads=messages)
-
-    beaker.hooks["ListWorkloads"] = answer
-
-    result = run(command, "58362402")
-
-    assert f"{beaker.workloads[1].name} (" in result.stderr
-    assert "its date of creation is out of range" in result.stderr
-    assert "Traceback" not in result.stderr
+# --- failures
 
 
-def test_a_refused_token_is_told_and_never_shown(run: Run, beaker_of: Serve) -> None:
-    beaker_of(FakeBeaker(variants(2)))
+def test_a_server_that_is_down_ends_with_the_timeout(serve: Serve) -> None:
+    serve(FakeBeaker()).server.stop(None).wait()
 
-    result = run("generate", "58362402", BEAKER_TOKEN="stolen-and-revoked")
-
-    assert result.returncode == 1
-    assert "Beaker refused the token" in result.stderr
-    assert "stolen-and-revoked" not in result.stderr + result.stdout
+    with pytest.raises(BeakerError, match=r"not answer within 0\.4 s \(UNAVAILABLE.*--timeout"):
+        find(timeout=0.4)
 
 
-def test_an_unreachable_server_ends_with_the_timeout(run: Run, beaker_of: Serve) -> None:
-    beaker = beaker_of(FakeBeaker(variants(2)))
-    beaker.server.stop(None).wait()
-
-    result = run("generate", "58362402", "--timeout", "2")
-
-    assert result.returncode == 1
-    assert "did not answer within 2 s (UNAVAILABLE" in result.stderr
-    assert "--timeout" in result.stderr
-
-
-def test_a_server_that_accepts_and_is_silent_ends_with_the_timeout(
-    run: Run, beaker_of: Serve, tmp_path: Path
-) -> None:
-    beaker_of(FakeBeaker())
+def test_a_server_that_accepts_and_is_silent_ends_with_the_timeout(beaker_folder: Path) -> None:
     with socket.create_server(("localhost", 0)) as silent:
-        config = tmp_path / "silent.yml"
-        config.write_text(f"user_token: x\nrpc_address: localhost:{silent.getsockname()[1]}\n")
+        address = f"localhost:{silent.getsockname()[1]}"
+        (beaker_folder / "beaker.yml").write_text(f"user_token: x\nrpc_address: {address}\n")
 
-        result = run("generate", "58362402", "--timeout", "2", BEAKER_CONFIG=str(config))
-
-    assert result.returncode == 1
-    assert "did not answer within 2 s" in result.stderr
+        with pytest.raises(BeakerError, match=r"not answer within 0\.4 s"):
+            find(timeout=0.4)
 
 
-def test_a_server_that_dies_in_a_listing_leaves_nothing(
+@pytest.mark.parametrize(
+    ("hook", "message"),
+    [
+        (lambda request: time.sleep(1), "not answer within .*DEADLINE_EXCEEDED"),
+        (refusing(Code.RESOURCE_EXHAUSTED), "not answer within .*RESOURCE_EXHAUSTED"),
+        (lambda request: b"\x0a\x02\xff\xfe", "Beaker's answer to ListWorkloads is INTERNAL"),
+    ],
+)
+def test_a_listing_that_fails_ends_with_the_timeout(
+    serve: Serve, hook: Callable[[Any], Any], message: str
+) -> None:
+    serve(FakeBeaker()).hooks["ListWorkloads"] = hook
+
+    with pytest.raises(BeakerError, match=message):
+        find(timeout=0.4)
+
+
+def test_a_server_that_dies_during_a_listing_leaves_no_file(
     run: Run, beaker_of: Serve, tmp_path: Path
 ) -> None:
-    beaker = beaker_of(FakeBeaker(variants(120)))
+    fake = beaker_of(FakeBeaker(variants(120)))
 
     def die(request: Any) -> None:
         if request.next_page_token:
-            beaker.server.stop(None)
-            time.sleep(60 if not beaker.closing.wait(3) else 0)
+            fake.server.stop(None)
 
-    beaker.hooks["ListWorkloads"] = die
+    fake.hooks["ListWorkloads"] = die
 
-    result = run("generate", "58362402", "--timeout", "2")
+    result = run("generate", GROUP, "--timeout", "1")
 
     assert result.returncode == 1
-    assert_nothing_was_written(tmp_path)
+    assert list((tmp_path / "work").rglob("*")) == []
 
 
 @pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED])
-def test_a_passing_failure_is_waited_out(run: Run, beaker_of: Serve, code: grpc.StatusCode) -> None:
-    beaker = beaker_of(FakeBeaker(variants(60)))
-    beaker.hooks["ListWorkloads"] = refusing(code, first=1, times=2)
+def test_a_failure_that_passes_is_tried_again(serve: Serve, code: grpc.StatusCode) -> None:
+    serve(FakeBeaker(variants(60))).hooks["ListWorkloads"] = refusing(code, first=1, times=1)
 
-    result = run("generate", "58362402")
-
-    assert result.returncode == 0
-    assert "60 variants" in result.stderr
+    assert len(find()) == 60
 
 
-@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED])
-def test_a_lasting_failure_ends_with_the_timeout(
-    run: Run, beaker_of: Serve, code: grpc.StatusCode
+@pytest.mark.parametrize("method", ["ListWorkloads", "ResolveWorkspaceName"])
+def test_a_denied_workspace_is_named(serve: Serve, method: str) -> None:
+    fake = serve(FakeBeaker([FakeWorkload("secret", workspace="ai2/private")]))
+    fake.hooks[method] = refusing(Code.PERMISSION_DENIED)
+
+    with pytest.raises(BeakerError, match="ai2/private: Beaker denies permission"):
+        find(workspaces=("ai2/private",))
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"workspaces": ("ai2/no-such",)}, "no workspace ai2/no-such"),
+        ({"author": "nobody"}, "no Beaker user nobody"),
+    ],
+)
+def test_an_unknown_name_is_reported(serve: Serve, limits: dict[str, Any], message: str) -> None:
+    serve(FakeBeaker(variants(1)))
+
+    with pytest.raises(BeakerError, match=message):
+        find(**limits)
+
+
+@pytest.mark.parametrize(
+    ("method", "away"),
+    [("ListWorkloads", True), ("ListWorkloads", False), ("GetExperimentYamlSpec", False)],
+)
+def test_ctrl_c_ends_it_long_before_the_timeout(
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path, method: str, away: bool
 ) -> None:
-    beaker = beaker_of(FakeBeaker(variants(2)))
-    beaker.hooks["ListWorkloads"] = refusing(code)
-
-    result = run("generate", "58362402", "--timeout", "2")
-
-    assert result.returncode == 1
-    assert f"({code.name}" in result.stderr
-
-
-def test_a_call_that_never_answers_ends_with_the_timeout(
-    run: Run, beaker_of: Serve, tmp_path: Path
-) -> None:
-    beaker = beaker_of(FakeBeaker(variants(2), lists_commands=False))
-    beaker.hooks["GetExperimentYamlSpec"] = lambda request: beaker.closing.wait(2 * LONG) and None
-
-    result = run("generate", "58362402", "--timeout", "2")
-
-    assert result.returncode == 1
-    assert_nothing_was_written(tmp_path)
-
-
-def test_permission_denied_on_one_workspace_names_it(run: Run, beaker_of: Serve) -> None:
-    private = FakeWorkload("secret-project", workspace="ai2/private")
-    beaker = beaker_of(FakeBeaker([*variants(2), private]))
-
-    def deny(request: Any) -> None:
-        if request.options.workspace_id == "id-of-ai2/private":
-            raise Refuse(Code.PERMISSION_DENIED, "no read access")
-
-    beaker.hooks["ListWorkloads"] = deny
-
-    result = run("generate", "58362402", "-w", "ai2/oe-data", "-w", "ai2/private")
-
-    assert result.returncode == 1
-    assert "ai2/private: Beaker denies permission" in result.stderr
-
-
-def test_an_unknown_workspace_is_named(run: Run, beaker_of: Serve) -> None:
-    beaker_of(FakeBeaker(variants(2)))
-
-    result = run("generate", "58362402", "-w", "ai2/no-such")
-
-    assert result.returncode == 1
-    assert "no workspace ai2/no-such" in result.stderr
-
-
-def test_an_unreadable_spec_is_named_and_refused(
-    run: Run, beaker_of: Serve, tmp_path: Path
-) -> None:
-    beaker = beaker_of(FakeBeaker(variants(3), lists_commands=False))
-    lost = beaker.workloads[1]
-
-    def missing(request: Any) -> None:
-        if request.experiment_id == lost.id:
-            raise Refuse(Code.NOT_FOUND)
-
-    beaker.hooks["GetExperimentYamlSpec"] = missing
-
-    result = run("generate", "58362402")
-
-    assert result.returncode == 1
-    assert lost.name in result.stderr
-    assert "--allow-partial" in result.stderr
-    assert_nothing_was_written(tmp_path)
-
-
-def test_allow_partial_writes_the_rest_and_says_so_in_the_script(
-    run: Run, beaker_of: Serve
-) -> None:
-    beaker = beaker_of(FakeBeaker(variants(3), lists_commands=False))
-    beaker.workloads[1].spec = "tasks: 5"
-
-    result = run("generate", "58362402", "--allow-partial", "-o", "-")
-
-    assert result.returncode == 0
-    assert result.stdout.count("\n  variant ") == 2
-    assert f"# - left out, cannot be read: {beaker.workloads[1].name}" in result.stdout
-
-
-def test_a_listing_that_repeats_its_token_ends(run: Run, beaker_of: Serve, tmp_path: Path) -> None:
-    beaker = beaker_of(FakeBeaker(variants(2)))
-    beaker.hooks["ListWorkloads"] = lambda request: pb2.ListWorkloadsResponse(next_page_token="1")
-
-    result = run("generate", "58362402")
-
-    assert result.returncode == 1
-    assert "repeats itself" in result.stderr
-    assert_nothing_was_written(tmp_path)
-
-
-def test_a_listing_that_drops_its_token_is_noticed(
-    run: Run, beaker_of: Serve, tmp_path: Path
-) -> None:
-    beaker = beaker_of(FakeBeaker(variants(128)))
-    newest = sorted(beaker.workloads, key=lambda workload: workload.created)[-50:]
-
-    def drop(request: Any) -> Any:
-        if request.options.HasField("created_before"):
-            return None
-        return pb2.ListWorkloadsResponse(workloads=[beaker._message(w) for w in reversed(newest)])
-
-    beaker.hooks["ListWorkloads"] = drop
-
-    result = run("generate", "58362402")
-
-    assert result.returncode == 1
-    assert "broke off" in result.stderr
-    assert_nothing_was_written(tmp_path)
-
-
-def test_a_listing_of_exactly_one_page_is_whole(run: Run, beaker_of: Serve) -> None:
-    beaker_of(FakeBeaker(variants(50)))
-
-    result = run("generate", "58362402")
-
-    assert result.returncode == 0
-
-
-def test_broken_utf8_in_a_spec_is_an_unreadable_spec(run: Run, beaker_of: Serve) -> None:
-    beaker = beaker_of(FakeBeaker(variants(1), lists_commands=False))
-    beaker.raw["GetExperimentYamlSpec"] = b"\x0a\x02\xff\xfe"
-
-    result = run("generate", "58362402")
-
-    assert result.returncode == 1
-    assert "its spec cannot be had from Beaker" in result.stderr
-
-
-def test_broken_utf8_in_a_listing_is_no_traceback(run: Run, beaker_of: Serve) -> None:
-    beaker = beaker_of(FakeBeaker(variants(1)))
-    beaker.raw["ListWorkloads"] = b"\x0a\x02\xff\xfe"
-
-    result = run("generate", "58362402", "--timeout", "2")
-
-    assert result.returncode == 1
-    assert "Traceback" not in result.stderr
-
-
-def test_ten_thousand_matches_are_read(run: Run, beaker_of: Serve) -> None:
-    beaker_of(FakeBeaker([*variants(8), *evaluations(9_992)]))
-
-    result = run("generate", "58362402")
-
-    assert result.returncode == 0, result.stderr
-    assert (
-        "8 variants of verify-tokens-140m; ignored 9992 jobs that are not training runs"
-        in result.stderr
-    )
-
-
-@pytest.mark.parametrize("method", ["ListWorkloads", "ListGroups", "GetExperimentYamlSpec"])
-def test_an_interrupt_ends_it_long_before_the_timeout(
-    beaker_of: Serve, environment: dict[str, str], tmp_path: Path, method: str
-) -> None:
-    beaker = beaker_of(FakeBeaker(variants(60), lists_commands=False))
-    beaker.hooks[method] = lambda request: beaker.closing.wait(2 * LONG) and None
+    fake = beaker_of(FakeBeaker(variants(60), lists_commands=False))
+    fake.hooks[method] = lambda request: fake.closing.wait(LONG) and None
+    if away:
+        fake.hooks[method] = refusing(Code.UNAVAILABLE)
+    command = ["olmix-evalscript", "generate", GROUP]
     process = subprocess.Popen(
-        ["olmix-evalscript", "generate", "58362402"],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     )
-    until(lambda: beaker.calls[method])
+    until(lambda: fake.calls[method])
 
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=LONG)
@@ -391,108 +257,83 @@ def test_an_interrupt_ends_it_long_before_the_timeout(
     assert "Traceback" not in errors
 
 
-def test_an_interrupt_ends_the_wait_for_one_slice_of_a_long_listing(
-    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
+# --- what is found
+
+
+def test_a_spec_that_beaker_does_not_give_is_a_problem_of_its_experiment(serve: Serve) -> None:
+    fake = serve(FakeBeaker(variants(2), lists_commands=False))
+    fake.hooks["GetExperimentYamlSpec"] = refusing(Code.NOT_FOUND, times=1)
+
+    problems = {experiment.problem for experiment in find()}
+
+    assert problems == {"", "Beaker does not give its spec (NOT_FOUND)"}
+
+
+@pytest.mark.parametrize("seconds", [-(2**63), -62_135_596_801, 253_402_300_800, 2**63 - 1])
+def test_a_date_out_of_range_is_a_problem_of_its_experiment(serve: Serve, seconds: int) -> None:
+    fake = serve(FakeBeaker(variants(2)))
+    messages = [fake.message(workload) for workload in fake.workloads]
+    messages[1].experiment.created.seconds = seconds
+    fake.hooks["ListWorkloads"] = lambda request: pb2.ListWorkloadsResponse(workloads=messages)
+
+    assert [e.problem for e in find()] == ["", "its date of creation is out of range"]
+
+
+def test_ten_thousand_matches_are_found(serve: Serve) -> None:
+    serve(FakeBeaker([*variants(8), *evaluations(9_992)]))
+
+    assert len(find()) == 10_000
+
+
+def test_specs_are_fetched_for_trainers_without_a_cluster_only(serve: Serve) -> None:
+    whole, lacking = variants(2)
+    lacking.spec = lacking.spec.replace("-c ai2/neptune-cirrascale", "-S 1")
+    fake = serve(FakeBeaker([whole, lacking, *evaluations(2)]))
+
+    found = find()
+
+    assert fake.calls["GetExperimentYamlSpec"] == 1
+    assert [e.tasks[0].clusters for e in found if e.name == lacking.name] == [("ai2/neptune",)]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"since": datetime(2026, 6, 1, tzinfo=timezone.utc)},
+        {"author": "mayeec"},
+        {"workspaces": ("ai2/olmix",)},
+    ],
+)
+def test_limits_hold_for_names_and_for_members_of_groups(
+    serve: Serve, limits: dict[str, Any]
 ) -> None:
-    beaker = beaker_of(FakeBeaker(evaluations(500)))
-    slices = 0
+    (other,) = variants(1, name="other")
+    other.author, other.workspace = "mayeec", "ai2/olmix"
+    other.created = datetime(2026, 7, 1, tzinfo=timezone.utc)
+    fake = serve(FakeBeaker([*variants(1), member_of_a_group(), other]))
 
-    def hang(request: Any) -> None:
-        nonlocal slices
-        if request.options.HasField("created_before"):
-            slices += 1
-            beaker.closing.wait(2 * LONG)
-
-    beaker.hooks["ListWorkloads"] = hang
-    process = subprocess.Popen(
-        ["olmix-evalscript", "generate", "58362402"], cwd=tmp_path, env=environment
-    )
-    until(lambda: slices)
-
-    process.send_signal(signal.SIGINT)
-
-    assert process.wait(timeout=LONG) == 130
+    assert len(find()) == 3
+    assert [experiment.id for experiment in find(**limits)] == [fake.workloads[2].id]
 
 
-def test_an_interrupt_ends_the_wait_for_a_server_that_is_away(
-    beaker_of: Serve, environment: dict[str, str], tmp_path: Path
-) -> None:
-    beaker = beaker_of(FakeBeaker(variants(1)))
-    beaker.hooks["ListWorkloads"] = refusing(Code.UNAVAILABLE)
-    process = subprocess.Popen(
-        ["olmix-evalscript", "generate", "58362402"], cwd=tmp_path, env=environment
-    )
-    until(lambda: beaker.calls["ListWorkloads"] >= 4)
-
-    process.send_signal(signal.SIGINT)
-
-    assert process.wait(timeout=LONG) == 130
-
-
-def test_the_token_goes_to_the_rpc_address_alone(run: Run, beaker_of: Serve) -> None:
-    beaker_of(FakeBeaker(variants(1)))
-
-    result = run("generate", "58362402", "--verbose")
-
-    assert "ListWorkloads: " in result.stderr
-    assert TOKEN not in result.stderr + result.stdout
-
-
-def test_an_author_filter_reaches_beaker(run: Run, beaker_of: Serve) -> None:
-    mine, theirs = variants(4)[:2], variants(4)[2:]
-    for workload in theirs:
-        workload.author = "mayeec"
-    beaker_of(FakeBeaker([*mine, *theirs]))
-
-    result = run("generate", "58362402", "--author", "kylel")
-
-    assert "2 variants" in result.stderr
-
-
-def test_a_yaml_bomb_in_a_spec_is_parsed_in_no_time() -> None:
-    levels = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 25))
-
-    with pytest.raises(ValueError, match="aliases"):
-        parse_spec(f"a0: &a0 x\n{levels}tasks: [{{arguments: *a24}}]\n")
-
-
-def test_a_yaml_bomb_of_merge_keys_is_refused() -> None:
-    levels = "".join(
-        f"b{n}: &b{n} {{<<: [{', '.join([f'*b{n - 1}'] * 9)}]}}\n" for n in range(1, 25)
+def test_a_deleted_member_of_a_group_is_skipped(serve: Serve) -> None:
+    serve(FakeBeaker([member_of_a_group(), *variants(2)])).hooks["GetWorkload"] = refusing(
+        Code.NOT_FOUND
     )
 
-    with pytest.raises(ValueError, match="aliases"):
-        parse_spec(f"b0: &b0 {{command: [x]}}\n{levels}tasks: [*b24]\n")
+    assert len(find()) == 2
 
 
-def test_a_task_made_by_merge_keys_is_refused() -> None:
-    with pytest.raises(ValueError, match="merge keys"):
-        parse_spec("x: &x {command: [x]}\ntasks: [{<<: *x}]\n")
+def test_a_name_that_beaker_does_not_give_stays_an_id(serve: Serve) -> None:
+    fake = serve(FakeBeaker(variants(1)))
+    fake.hooks["GetUser"] = fake.hooks["GetWorkspace"] = refusing(Code.PERMISSION_DENIED)
+
+    (experiment,) = find()
+
+    assert (experiment.author, experiment.workspace) == ("id-of-kylel", "id-of-ai2/oe-data")
 
 
-def test_an_alias_of_a_command_is_read() -> None:
-    first, second = parse_spec("tasks: [{arguments: &a [x, y]}, {arguments: *a}]\n")
-
-    assert first.words == second.words == ("x", "y")
-
-
-def test_many_aliases_of_a_long_list_of_words_are_refused() -> None:
-    words = ", ".join(["word"] * 1000)
-    tasks = ", ".join(["{arguments: *a}"] * 10_000)
-
-    with pytest.raises(ValueError, match="aliases"):
-        parse_spec(f"a: &a [{words}]\ntasks: [{tasks}]\n")
-
-
-def test_an_alias_within_its_own_list_is_refused() -> None:
-    with pytest.raises(ValueError, match="contains itself"):
-        parse_spec("tasks: &a [*a]\n")
-
-
-@pytest.mark.parametrize("text", ["", "[]", "tasks: 1", "tasks: [1]", "{", "[" * 100_000, "\0"])
-def test_what_is_no_spec_is_said_to_be_none(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        parse_spec(text)
+# --- specs
 
 
 def test_a_spec_keeps_its_words_as_they_are_written() -> None:
@@ -501,58 +342,23 @@ def test_a_spec_keeps_its_words_as_they_are_written() -> None:
     assert task.words[-3:] == ("--seed", "042", "-w True")
 
 
-def test_an_unknown_author_is_named(run: Run, beaker_of: Serve) -> None:
-    beaker_of(FakeBeaker(variants(1)))
+def test_an_alias_of_a_command_is_read() -> None:
+    first, second = parse_spec("tasks: [{arguments: &a [x, y]}, {arguments: *a}]\n")
 
-    result = run("generate", "58362402", "--author", "nobody")
-
-    assert result.returncode == 1
-    assert "no Beaker user nobody" in result.stderr
-
-
-def test_a_token_that_is_no_token_is_not_sent(run: Run, beaker_of: Serve) -> None:
-    beaker = beaker_of(FakeBeaker(variants(1)))
-
-    result = run("generate", "58362402", BEAKER_TOKEN="t\u00f6ken\nx")
-
-    assert result.returncode == 1
-    assert "Beaker refused the token" in result.stderr
-    assert sum(beaker.calls.values()) == 0
-
-
-def hand_named() -> FakeWorkload:
-    arguments = trainer_arguments("mix-heavy", "58362402")
-    return FakeWorkload("mix-heavy", spec(arguments, groups=["ai2/58362402"]))
-
-
-def test_a_deleted_member_of_a_group_is_passed_over(run: Run, beaker_of: Serve) -> None:
-    beaker = beaker_of(FakeBeaker([hand_named(), *variants(2)]))
-    beaker.hooks["GetWorkload"] = refusing(Code.NOT_FOUND)
-
-    result = run("generate", "58362402")
-
-    assert "2 variants" in result.stderr
+    assert first.words == second.words == ("x", "y")
 
 
 @pytest.mark.parametrize(
-    "options", [["--since", "2026-06-01"], ["--author", "mayeec"], ["-w", "ai2/olmix"]]
+    ("text", "problem"),
+    [
+        ("", "no list of tasks"),
+        ("tasks: 1", "no list of tasks"),
+        ("tasks: [1]", "no list of tasks"),
+        ("tasks: [{command: x}]", "'command' of a task is not a list of strings"),
+        ("x: &x {command: [x]}\ntasks: [{<<: *x}]\n", "merge keys"),
+        ("tasks: &a [*a]\n", "alias"),
+    ],
 )
-def test_a_member_of_a_group_is_held_to_the_same_choice(
-    run: Run, beaker_of: Serve, options: list[str]
-) -> None:
-    other = FakeWorkload("other", author="mayeec", workspace="ai2/olmix")
-    beaker_of(FakeBeaker([hand_named(), other]))
-
-    result = run("generate", "58362402", *options)
-
-    assert result.returncode == 1
-    assert "no experiment on Beaker carries the ID" in result.stderr
-
-
-def test_names_that_beaker_does_not_tell_are_left_as_ids(run: Run, beaker_of: Serve) -> None:
-    beaker = beaker_of(FakeBeaker(variants(1)))
-    beaker.hooks["GetUser"] = beaker.hooks["GetWorkspace"] = refusing(Code.PERMISSION_DENIED)
-
-    result = run("show", "58362402", "--json")
-
-    assert '"workspace": "id-of-ai2/oe-data"' in result.stdout
+def test_a_text_that_is_no_spec_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        parse_spec(text)

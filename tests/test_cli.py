@@ -79,22 +79,6 @@ def test_help_shows_no_type_behind_flags_and_arguments(run: Run, command: str) -
     assert not re.search(r"[<{]", run(*command.split(), "--help").stdout)
 
 
-@pytest.mark.parametrize("command", ["generate", "show"])
-def test_a_group_id_may_stand_after_an_option(run: Run, command: str) -> None:
-    as_argument = run(command, "58362402", "--snapshot", DEMO)
-
-    as_option = run(command, "--snapshot", DEMO, "-g", "58362402")
-
-    assert as_option.returncode == 0
-    assert as_option.stdout == as_argument.stdout
-
-
-def test_a_group_id_named_twice_is_one(run: Run) -> None:
-    result = run("generate", "58362402", "-g", "58362402", "--snapshot", DEMO, "-o", "-")
-
-    assert result.returncode == 0
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -107,7 +91,6 @@ def test_a_group_id_named_twice_is_one(run: Run) -> None:
         ["generate", "58362402", "-w", "no-slash"],
         ["generate", "58362402", "--snapshot", DEMO, "--scan"],
         ["generate", "58362402", "6cf425be", "-o", "x.sh"],
-        ["generate", "58362402", "--check", "-o", "-"],
         ["generate", "58362402", "--timeout", "0"],
         ["generate", "58362402", "--timeout", "soon"],
         ["generate", "58362402", "--timeout", "nan"],
@@ -134,7 +117,6 @@ def test_wrong_usage_is_said_in_a_line_that_names_the_help(run: Run) -> None:
     "arguments",
     [
         ["generate", "58362402", "--snapshot", DEMO, "-o", LONG_NAME],
-        ["generate", "58362402", "--snapshot", DEMO, "--check", "-o", LONG_NAME],
         ["collect", "58362402", "--snapshot", DEMO, "-o", LONG_NAME],
         ["collect", "58362402", "--snapshot", DEMO, "--results", f"{LONG_NAME}.results"],
     ],
@@ -366,35 +348,6 @@ def test_quiet_may_stand_before_the_command(run: Run) -> None:
     assert run("-q", "generate", "58362402", "--snapshot", DEMO).stderr == ""
 
 
-def test_check_finds_no_difference_but_for_the_date(run: Run) -> None:
-    run("generate", "58362402", "--snapshot", DEMO)
-
-    result = run(
-        "generate", "58362402", "--snapshot", DEMO, "--check", SOURCE_DATE_EPOCH="1800000000"
-    )
-
-    assert (result.returncode, result.stdout) == (0, "")
-
-
-def test_check_shows_the_difference_and_exits_3(run: Run, tmp_path: Path) -> None:
-    run("generate", "58362402", "--snapshot", DEMO)
-    before = (tmp_path / "work" / SCRIPT).read_bytes()
-
-    result = run("generate", "58362402", "--snapshot", DEMO, "--check", "--eval-cluster", "80g")
-
-    assert result.returncode == 3
-    assert "-CLUSTER='aus'\n+CLUSTER='80g'\n" in result.stdout
-    assert (tmp_path / "work" / SCRIPT).read_bytes() == before
-
-
-def test_check_compares_line_ends_too(run: Run, tmp_path: Path) -> None:
-    run("generate", "58362402", "--snapshot", DEMO)
-    path = tmp_path / "work" / SCRIPT
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-
-    assert run("generate", "58362402", "--snapshot", DEMO, "--check").returncode == 3
-
-
 def test_an_edited_script_is_replaced_only_by_force(run: Run, tmp_path: Path) -> None:
     run("generate", "58362402", "--snapshot", DEMO)
     path = tmp_path / "work" / SCRIPT
@@ -409,13 +362,6 @@ def test_an_edited_script_is_replaced_only_by_force(run: Run, tmp_path: Path) ->
     assert f"{SCRIPT} was edited" in refused.stderr
     assert "# by hand" in kept
     assert (forced.returncode, path.read_text()) == (0, written)
-
-
-def test_check_of_a_script_that_is_not_there_exits_3(run: Run) -> None:
-    result = run("generate", "58362402", "--snapshot", DEMO, "--check")
-
-    assert result.returncode == 3
-    assert "does not exist" in result.stderr
 
 
 def test_a_file_that_cannot_be_written_is_named(run: Run, tmp_path: Path) -> None:

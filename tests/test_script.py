@@ -15,7 +15,7 @@ from olmix_evalscript.errors import InvalidInputError, SwarmError
 from olmix_evalscript.model import Swarm, Variant
 from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.scriptfile import without_date
-from olmix_evalscript.trainers import check_root
+from olmix_evalscript.storage import check_root
 from tests.factories import S3_ROOT as S3
 from tests.factories import variant
 

@@ -69,7 +69,7 @@ def test_an_edited_script_is_kept(path: Path, edit: Change, variants: int) -> No
     path.write_bytes(edited)
 
     with pytest.raises(
-        InvalidInputError, match=r"script\.sh (was edited|has no checksum).*--check"
+        InvalidInputError, match=r"script\.sh (was edited|has no checksum).*--output"
     ):
         write_script(path, script(variants=variants))
 

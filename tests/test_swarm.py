@@ -101,8 +101,8 @@ def test_other_jobs_other_groups_and_sessions_are_counted_not_kept() -> None:
     session = Experiment("2", GROUP, "kylel", "ai2/x", START, "running", is_session=True)
     found = swarm(*numbered(0), other, session, experiment("x", group="99999999"))
 
-    left_out = found.left_out
-    assert (left_out.other_jobs, left_out.sessions, left_out.other_groups) == (1, 1, 1)
+    skipped = found.skipped
+    assert (skipped.other_jobs, skipped.sessions, skipped.other_groups) == (1, 1, 1)
     assert len(found.variants) == 1
 
 
@@ -110,7 +110,7 @@ def test_only_variants_of_the_wanted_status_are_kept() -> None:
     found = swarm(*numbered(0), *numbered(1, status="failed"), status="succeeded")
 
     assert [variant.number for variant in found.variants] == [0]
-    assert len(found.left_out.other_statuses) == 1
+    assert len(found.skipped.other_statuses) == 1
 
 
 def test_a_checkpoint_root_overrides_every_rule() -> None:
@@ -260,7 +260,7 @@ def test_a_trainer_of_another_group_that_cannot_be_read_is_of_no_concern() -> No
 
     found = swarm(*numbered(0), other)
 
-    assert (found.unreadable, found.left_out.other_groups) == ((), 1)
+    assert (found.unreadable, found.skipped.other_groups) == ((), 1)
 
 
 def test_an_unknown_trainer_of_the_group_is_said() -> None:

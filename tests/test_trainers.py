@@ -6,7 +6,8 @@ from datetime import datetime, timezone
 
 import pytest
 
-from olmix_evalscript.trainers import TRAINERS, is_lost
+from olmix_evalscript.storage import is_lost
+from olmix_evalscript.trainers import TRAINERS
 
 S3 = "s3://ai2-llm/checkpoints/kylel/run"
 GCS = "gs://ai2-llm/checkpoints/kylel/run"

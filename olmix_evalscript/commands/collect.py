@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from olmix_evalscript.app import command
+from olmix_evalscript.cli import command
 from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_config, warn
 from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
@@ -34,9 +34,9 @@ from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
     CollectSafetyOptions,
     ExpectedTaskOptions,
-    FindingOptions,
     FitOptions,
     GeneralOptions,
+    SwarmOptions,
     VariantOptions,
 )
 from olmix_evalscript.priors import load_priors
@@ -64,7 +64,7 @@ PRIORS_NEEDED = (
 def collect(
     context: typer.Context,
     tasks: ExpectedTaskOptions,
-    finding: FindingOptions,
+    finding: SwarmOptions,
     variants: VariantOptions,
     fit: FitOptions,
     safety: CollectSafetyOptions,
@@ -94,8 +94,7 @@ def collect(
         then = "run collect without --no-results once the evaluations have finished"
     else:
         results = _results(swarm, tasks.dashboard or f"olmix-{group_id}", fit, metrics, console)
-        step = int(fit.step) if fit.step else None
-        collected = collect_results(swarm, results, metrics, step=step, exact=exact)
+        collected = collect_results(swarm, results, metrics, step=fit.step, exact=exact)
         surprises = [*collected.warnings, *_skipped(collected, console)]
         _report(collected, results, group_id, safety.allow_partial, console)
         data = _fit_data(mixed, collected)
@@ -131,12 +130,11 @@ def _metrics(options: ExpectedTaskOptions, config: EvalConfig) -> tuple[list[Met
     chosen = choose_tasks(options, config)
     exact = bool(config.metrics) and not options.task and not options.task_set
     metrics = list(config.metrics) if exact else [metric(task) for task in chosen]
-    skipped = options.without_task or []
-    for name in skipped:
+    for name in options.without_task:
         if not any(name in (found.task, found.column) for found in metrics):
             raise UsageError(f"--without-task: {name!a} is not one of the {len(metrics)} tasks")
-    skipped = [*skipped, *config.drop_metrics]
-    kept = [found for found in metrics if not {found.task, found.column} & {*skipped}]
+    skipped = {*options.without_task, *config.drop_metrics}
+    kept = [found for found in metrics if not {found.task, found.column} & skipped]
     if not kept:
         raise UsageError("there are no tasks left to collect")
     check_metrics(kept)

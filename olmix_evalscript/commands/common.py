@@ -12,13 +12,13 @@ from olmix_evalscript.console import Console
 from olmix_evalscript.errors import EvalScriptError, SwarmError
 from olmix_evalscript.model import FINISHED, Swarm
 from olmix_evalscript.options import SafetyOptions, TaskOptions, VariantOptions
-from olmix_evalscript.source import Finding
+from olmix_evalscript.source import ExperimentSource
 from olmix_evalscript.text import counted
 
 
 def find_swarm(
     group_id: str,
-    source: Finding,
+    source: ExperimentSource,
     variants: VariantOptions,
     safety: SafetyOptions,
     console: Console,
@@ -61,7 +61,7 @@ def stop_if_strict(warnings: Sequence[str], safety: SafetyOptions) -> None:
         raise EvalScriptError("stopped because of the warnings above (--strict)")
 
 
-def report_workspaces(source: Finding, console: Console) -> None:
+def report_workspaces(source: ExperimentSource, console: Console) -> None:
     """Say where is looked, if no option did."""
     if source.assumed:
         console.note(f"Looking only in {', '.join(source.workspaces)} ({source.assumed})")
@@ -69,12 +69,12 @@ def report_workspaces(source: Finding, console: Console) -> None:
 
 def report_swarm(swarm: Swarm, console: Console) -> None:
     """Say how many variants there are, what was ignored, and what is worth a warning."""
-    left_out = swarm.left_out
+    skipped = swarm.skipped
     kinds = (
-        (left_out.other_jobs, "job that is not a training run", "jobs that are not training runs"),
-        (left_out.other_groups, "run of another group", "runs of other groups"),
-        (left_out.sessions, "session", "sessions"),
-        (len(left_out.other_statuses), "variant of another status", "variants of another status"),
+        (skipped.other_jobs, "job that is not a training run", "jobs that are not training runs"),
+        (skipped.other_groups, "run of another group", "runs of other groups"),
+        (skipped.sessions, "session", "sessions"),
+        (len(skipped.other_statuses), "variant of another status", "variants of another status"),
     )
     ignored = ", ".join(
         f"{n} {singular if n == 1 else plural}" for n, singular, plural in kinds if n

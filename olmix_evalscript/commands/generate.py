@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from olmix_evalscript.app import EXIT_DIFFERS, EXIT_FAILED, command
+from olmix_evalscript.cli import EXIT_FAILED, command
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import EvalScriptError, UsageError
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
     EvaluationOptions,
-    FindingOptions,
     GeneralOptions,
     SafetyOptions,
     ScriptOptions,
+    SwarmOptions,
     VariantOptions,
 )
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 def generate(
     context: typer.Context,
     evaluation: EvaluationOptions,
-    finding: FindingOptions,
+    finding: SwarmOptions,
     variants: VariantOptions,
     output: ScriptOptions,
     safety: SafetyOptions,
@@ -63,8 +63,6 @@ def generate(
         raise UsageError(f"{option} cannot be combined with several group IDs")
     if output.output and output.output_dir:
         raise UsageError("--output cannot be combined with --output-dir")
-    if output.check and output.output == "-":
-        raise UsageError("--check cannot be combined with --output -")
     settings = _settings(evaluation, context.obj.extra_arguments, console)
     warn(evaluation_warnings(settings), console, safety)
 
@@ -79,8 +77,6 @@ def generate(
             console.data(text)
             return 0
         path = Path(output.output or script_path(folder, group_id))
-        if output.check:
-            return _compare(path, text, console)
         write_script(path, text, force=output.force)
         console.data(f"{path}\n")
         written.append(path)
@@ -135,16 +131,3 @@ def _make_all(groups: Sequence[str], make: Callable[[str], int], console: Consol
         + (f"; failed: {', '.join(failed)}" if failed else "")
     )
     return EXIT_FAILED if failed else max(statuses)
-
-
-def _compare(path: Path, text: str, console: Console) -> int:
-    from olmix_evalscript.scriptfile import difference
-
-    lines = difference(path, text)
-    if lines is None:
-        console.warn(f"{path} does not exist; run generate without --check to write it")
-        return EXIT_DIFFERS
-    console.data("".join(f"{line}\n" for line in lines))
-    if not lines:
-        console.note(f"{path} is up to date")
-    return EXIT_DIFFERS if lines else 0

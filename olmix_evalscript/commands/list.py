@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import typer
 
-from olmix_evalscript.app import command
+from olmix_evalscript.cli import command
 from olmix_evalscript.options import (
-    DEFAULT_OUTPUT_DIR,
     GeneralOptions,
     ListOptions,
     SearchOptions,
@@ -33,7 +31,6 @@ def list_swarms(
 
     By default, yours of the last 30 days; with --workspace, everyone's.
     """
-    from olmix_evalscript import beaker
     from olmix_evalscript.commands.common import report_workspaces
     from olmix_evalscript.library import script_path
     from olmix_evalscript.overview import summary_data, swarm_rows, swarm_table
@@ -41,12 +38,12 @@ def list_swarms(
     from olmix_evalscript.tables import tab_separated
 
     console = general.console(context)
-    finding = replace(search, since=search.since or "30d").source()
-    mine = finding.author is None and not search.workspace
-    report_workspaces(finding, console)
+    source = search.source()
+    mine = source.author is None and not search.workspace
+    report_workspaces(source, console)
     with console.report() as report:
-        swarms = all_swarms(beaker.scan(replace(finding.search(), mine=mine), report))
-    folder = Path(output.output_dir or DEFAULT_OUTPUT_DIR)
+        swarms = all_swarms(source.pages(report, mine=mine))
+    folder = Path(output.output_dir)
     data = [
         summary_data(swarm, _if_exists(script_path(folder, swarm.group_id))) for swarm in swarms
     ]

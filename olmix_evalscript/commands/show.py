@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from olmix_evalscript.app import command
-from olmix_evalscript.options import FindingOptions, GeneralOptions, ShowOptions, VariantOptions
+from olmix_evalscript.cli import command
+from olmix_evalscript.options import GeneralOptions, ShowOptions, SwarmOptions, VariantOptions
 
 if TYPE_CHECKING:
     from olmix_evalscript.console import Console
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 def show(
     context: typer.Context,
-    finding: FindingOptions,
+    finding: SwarmOptions,
     variants: VariantOptions,
     output: ShowOptions,
     general: GeneralOptions,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-from olmix_evalscript.app import command
-from olmix_evalscript.options import GeneralOptions, GroupOptions, SnapshotOptions
+from olmix_evalscript.cli import command
+from olmix_evalscript.options import BeakerSwarmOptions, GeneralOptions, SnapshotOptions
 
 
 @command(
@@ -19,7 +19,7 @@ from olmix_evalscript.options import GeneralOptions, GroupOptions, SnapshotOptio
 )
 def snapshot(
     context: typer.Context,
-    finding: GroupOptions,
+    finding: BeakerSwarmOptions,
     output: SnapshotOptions,
     general: GeneralOptions,
 ) -> None:

@@ -1,21 +1,23 @@
-"""``tasks``: the task sets."""
+"""``tasks``: list the task sets."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from olmix_evalscript.app import Session, command
-from olmix_evalscript.options import TaskSetName
+from olmix_evalscript.cli import command
+from olmix_evalscript.options import Session
+from olmix_evalscript.tasks import task_set, task_sets
+
+SetName = Annotated[
+    str | None, typer.Argument(hidden=True, autocompletion=lambda: list(task_sets()))
+]
 
 
-@command(
-    "[SET]",
-    examples=("olmix-evalscript tasks", "olmix-evalscript tasks offline-bpb"),
-)
-def tasks(context: typer.Context, name: TaskSetName = None) -> None:
+@command("[SET]", examples=("olmix-evalscript tasks", "olmix-evalscript tasks offline-bpb"))
+def tasks(context: typer.Context, name: SetName = None) -> None:
     """List the task sets, or the tasks of one set."""
-    from olmix_evalscript.tasks import task_set, task_sets
-
     session: Session = context.obj
     if name is not None:
         session.console.data("".join(f"{task}\n" for task in task_set(name)))
