@@ -142,7 +142,7 @@ def test_several_task_sets_add_up(run: Run) -> None:
     [
         (["generate", "5836240"], 2),
         (["show", "5836240"], 2),
-        (["generate", "58362402", "-t", "a b"], 2),
+        (["generate", "58362402", "-t", "a;b"], 2),
         (["generate", "58362402", "--task-set", "olmo4"], 2),
         (["collect", "58362402", "--task-set", "olmo4"], 2),
         (["tasks", "olmo4"], 2),
