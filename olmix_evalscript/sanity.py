@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import mul
 from statistics import median
 
 from olmix_evalscript.model import Variant
@@ -43,6 +44,12 @@ class FitData:
             name: [math.log(value) for value in values]
             for name, values in zip(self.metrics, columns, strict=True)
         }
+
+    @cached_property
+    def residuals(self) -> dict[str, list[float]]:
+        """What a linear fit of them on the ratios does not explain."""
+        basis, _ = self.basis
+        return {name: _residual(logs, basis) for name, logs in self.logs.items()}
 
 
 def fit_warnings(data: FitData) -> list[str]:
@@ -94,9 +101,9 @@ def _metric_warnings(data: FitData) -> list[str]:
     warnings = [f"the same BPB for all variants: {listed(constant)}"] if constant else []
     basis, _ = data.basis
     far: Counter[int] = Counter()
-    for logs in data.logs.values():
+    for name, logs in data.logs.items():
         # Far only for its mixture's sake is no fault: the fit explains that.
-        unexplained = _far(_residual(logs, basis)) if len(basis) < count else set(range(count))
+        unexplained = _far(data.residuals[name]) if len(basis) < count else set(range(count))
         far.update(_far(logs) & unexplained)
     outliers = [data.variants[i].number for i in far if 2 * far[i] > len(data.metrics)]
     if outliers and count >= FEWEST:
@@ -125,7 +132,7 @@ def explained(data: FitData) -> str:
     for name, logs in data.logs.items():
         mean = math.fsum(logs) / len(logs)
         total = math.fsum((log - mean) ** 2 for log in logs)
-        residuals = zip(_residual(logs, basis), leverages, strict=True)
+        residuals = zip(data.residuals[name], leverages, strict=True)
         if total:
             scores[name] = 1 - math.fsum((r / (1 - h)) ** 2 for r, h in residuals) / total
     if not scores:
@@ -155,6 +162,6 @@ def _residual(vector: Sequence[float], basis: Sequence[Sequence[float]]) -> list
     """What is left of a vector once its projection on the basis is taken away."""
     rest = list(vector)
     for unit in basis:
-        part = math.fsum(x * y for x, y in zip(rest, unit, strict=True))
-        rest = [x - part * y for x, y in zip(rest, unit, strict=True)]
+        part = sum(map(mul, rest, unit))
+        rest = [x - part * y for x, y in zip(rest, unit)]  # noqa: B905 - strict takes long
     return rest

@@ -94,13 +94,6 @@ def test_with_results_and_priors_there_is_all_that_the_fit_reads(run: Run, work:
     assert "How well mixtures explain results: 0.98 median, 0.94 mbpp:3shot::none" in result.stderr
 
 
-def test_without_priors_it_says_how_to_get_them(run: Run) -> None:
-    result = run(*COLLECT, "--results", str(RESULTS), "-o", "here")
-
-    assert result.stdout == "here/ratios.csv\nhere/metrics.csv\n"
-    assert "fit.yaml needs --priors: the generation config" in result.stderr
-
-
 def test_changed_results_are_fitted_in_another_folder(run: Run, results: Path) -> None:
     folders = []
     for value in ("0.9", "0.9", "0.8"):
@@ -133,16 +126,6 @@ def test_frozen_topics_become_one_column_with_its_manual_prior(run: Run, work: P
     )
     fit = yaml.safe_load((work / FOLDER / "fit.yaml").read_text())
     assert fit["priors"]["relative_sizes"] == pytest.approx({"existing": 0.98, "s2pdfv1": 0.02})
-
-
-def test_priors_of_other_domains_are_skipped(run: Run, work: Path) -> None:
-    priors = yaml.safe_load(Path(PRIORS).read_text())
-    priors["priors"]["relative_sizes"]["web"] = 0.5
-    (work / "priors.yaml").write_text(yaml.safe_dump(priors))
-
-    result = run(*COLLECT, "--results", str(RESULTS), "--priors", "priors.yaml")
-
-    assert "Skipped in the priors (not in ratios.csv): web" in result.stderr
 
 
 # --- fetching -----------------------------------------------------------------------------
@@ -455,17 +438,6 @@ def test_the_columns_of_a_fit_are_written_and_no_other(run: Run, work: Path, nam
     fit = yaml.safe_load((work / FOLDER / "fit.yaml").read_text())
     assert fit["eval"]["tasks"] == {"mine": [name]}
     assert fit["filtering"] == {"drop_metrics": ["ultrachat_masked_ppl"]}
-
-
-def test_a_column_of_a_fit_without_bpb_is_refused(run: Run, work: Path) -> None:
-    (work / "fit.yaml").write_text(
-        "eval: {tasks: {a: ['arc_easy:rc::olmes', ultrachat_masked_ppl]}}\n"
-    )
-
-    result = run("collect", "58362402", *DEMO, "--config", "fit.yaml", "--results", str(RESULTS))
-
-    assert (result.returncode, result.stdout) == (1, "")
-    assert "no bits per byte of ultrachat_masked_ppl; skip them with --without" in result.stderr
 
 
 def test_an_edited_fit_is_kept_or_carried_over(run: Run, work: Path) -> None:

@@ -45,12 +45,6 @@ def test_merge_keys_are_followed(tmp_path: Path) -> None:
     assert config(tmp_path, text) == EvalConfig(("piqa",), "aus")
 
 
-def test_other_settings_of_a_launch_are_no_concern(tmp_path: Path) -> None:
-    text = "eval_interval: 500\neval_metrics: [loss]\neval_tasks: [lambada]\n"
-
-    assert config(tmp_path, text).tasks == ("lambada",)
-
-
 @pytest.mark.parametrize("kind", ["type: offline, ", ""])
 def test_a_fit_yaml_has_its_offline_tasks_family_by_family(tmp_path: Path, kind: str) -> None:
     text = f"eval: {{{kind}tasks: {{math: [b, a], code: ['c:3shot::none']}}}}\n"
@@ -78,12 +72,6 @@ def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:
     found = config(tmp_path, INLOOP + "eval_cluster: h100\n")
 
     assert (found.tasks, found.has_inloop_tasks) == ((), True)
-
-
-@pytest.mark.parametrize("kind", ["type: inloop, ", ""])
-def test_nothing_but_tasks_of_the_training_is_said(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(InvalidInputError, match="inloop eval block is not a task list"):
-        config(tmp_path, INLOOP.replace("type: inloop, ", kind))
 
 
 @pytest.mark.parametrize(

@@ -98,8 +98,11 @@ def collect(
         surprises = [*collected.warnings, *_skipped(collected, console)]
         _report(collected, results, group_id, safety.allow_partial, console)
         data = _fit_data(mixed, collected)
-        warn([*surprises, *fit_warnings(data)], console, safety)
-        if quality := explained(data):
+        with console.report() as report:
+            report.status("Checking mixtures and results")
+            doubtful, quality = fit_warnings(data), explained(data)
+        warn([*surprises, *doubtful], console, safety)
+        if quality:
             console.note(f"How well mixtures explain results: {quality}")
         dropped = set(mixed.domains) - set(data.domains)
         if dropped:
