@@ -58,7 +58,8 @@ def load(path: Path) -> EvalConfig:
         )
     except ValueError as error:
         raise InvalidInputError(f"cannot use the config {path}: {error}") from None
-    if not (config.tasks or config.cluster or config.model_backend or config.fit):
+    has_fit = config.fit and not config.has_inloop_tasks
+    if not (config.tasks or config.cluster or config.model_backend or has_fit):
         inloop = "its inloop eval block is not a task list; " if config.has_inloop_tasks else ""
         raise InvalidInputError(
             f"the config {path} says nothing about evaluation: {inloop}expected eval_tasks, "

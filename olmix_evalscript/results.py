@@ -41,7 +41,7 @@ class Results:
     bpb: Mapping[str, Mapping[int, Mapping[str, float | None]]]
     tasks: tuple[str, ...] = ()  # all that these runs were evaluated on, sorted
     others: tuple[str, ...] = ()  # models made from these runs: ``_bos``, a suffix
-    stranger: str = ""  # a model that is none of these runs, if there is any
+    foreign_model: str = ""  # one that is none of these runs, if there is any
     conflicts: Mapping[int, str] = field(default_factory=dict)  # step to why it cannot be compared
     warnings: Mapping[int, Sequence[str]] = field(default_factory=dict)  # by step
 
@@ -107,7 +107,7 @@ def load(folder: Path, run_names: Collection[str], tasks: Collection[str]) -> Re
     except OSError as error:
         raise FitError(f"cannot read {error.filename or folder}: {error.strerror}") from None
     known = {model: found for model, found in checkpoints.items() if found is not None}
-    strangers = [model for model in checkpoints if model not in known]
+    foreign = [model for model in checkpoints if model not in known]
     warnings: dict[int, list[str]] = defaultdict(list)
     for step, results in replaced.items():
         warnings[step].append(
@@ -117,9 +117,14 @@ def load(folder: Path, run_names: Collection[str], tasks: Collection[str]) -> Re
     bpb = _by_run(newest, known)
     conflicts = _compare(newest, known, warnings)
     _compare_forms(newest, known, warnings)
-    others = sorted(model for model in strangers if _is_made_from(model, runs))
-    stranger = strangers[0] if strangers else ""
-    return Results(bpb, tuple(sorted(found_tasks)), tuple(others), stranger, conflicts, warnings)
+    return Results(
+        bpb,
+        tasks=tuple(sorted(found_tasks)),
+        others=tuple(sorted(model for model in foreign if _is_made_from(model, runs))),
+        foreign_model=foreign[0] if foreign else "",
+        conflicts=conflicts,
+        warnings=warnings,
+    )
 
 
 def _checkpoint(model: str, runs: Collection[str]) -> _Checkpoint | None:
@@ -219,6 +224,8 @@ def _result(record: Any, location: str) -> _Result | None:
         task = metadata.get("alias") or record["task_name"]
         metrics, config = record["metrics"], record["model_config"]
         model, revision = config["model"], config.get("revision")
+        if not isinstance(model, str) or not isinstance(task, str):
+            raise TypeError
         if (metadata.get("num_tasks") or 0) > 0:
             return None
         name = bpb_name(task)

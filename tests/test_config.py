@@ -128,6 +128,11 @@ filtering: {drop_metrics: [piqa], obj_weights: {lambada: 7/52.0}}
 """
 
 
+def test_settings_of_a_fit_of_inloop_metrics_are_of_no_use(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="inloop eval block is not a task list"):
+        config(tmp_path, INLOOP + "regression: {seed: 3}\n")
+
+
 def test_the_settings_of_a_fit_are_read_with_their_types(tmp_path: Path) -> None:
     found = config(tmp_path, FIT)
 

@@ -117,7 +117,7 @@ def test_a_model_of_other_runs_is_named(folder: Path) -> None:
 
     found = load(folder, [RUN], [TASK])
 
-    assert (found.tasks, found.stranger) == ((), "other-58362402-0000_step100")
+    assert (found.tasks, found.foreign_model) == ((), "other-58362402-0000_step100")
 
 
 def test_all_tasks_of_the_runs_are_named_also_those_not_wanted(folder: Path) -> None:
@@ -269,7 +269,13 @@ def test_a_line_that_is_not_json_is_refused_with_file_and_line(folder: Path, lin
 
 @pytest.mark.parametrize(
     "line",
-    ["5", "[]", "{}", '{"task_name": "a", "task_config": [], "metrics": {}, "model_config": {}}'],
+    [
+        "5",
+        "[]",
+        "{}",
+        '{"task_name": 5, "task_config": {}, "metrics": {}, "model_config": {"model": []}}',
+        '{"task_name": "a", "task_config": [], "metrics": {}, "model_config": {}}',
+    ],
 )
 def test_json_that_is_not_a_result_is_refused(folder: Path, line: str) -> None:
     path = write(folder, line)

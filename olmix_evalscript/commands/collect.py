@@ -171,7 +171,9 @@ def _results(
             f"{results.others[0]}"
         )
     if not results.tasks:
-        instead = f"; it has those of {shown(results.stranger)}" if results.stranger else ""
+        instead = (
+            f"; it has those of {shown(results.foreign_model)}" if results.foreign_model else ""
+        )
         raise FitError(f"no results of {swarm.group_id}'s runs in {folder}{instead}")
     return results
 
