@@ -78,7 +78,7 @@ def a_large_snapshot() -> bool:
         took = in_turn(commands, environment, folder, times=5)
     ratio = took["here"] / took["start"]
     detail = f"{took['here']:.2f} s against {took['start']:.2f} s of a start"
-    return verdict("(d) a snapshot of 1,024 variants", ratio, 3, at_least=False, detail=detail)
+    return verdict("(d) a snapshot of 1,024 variants", ratio, 5, at_least=False, detail=detail)
 
 
 def memory_of_a_long_list() -> bool:

@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -81,14 +81,14 @@ def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
     """
     with _connect(search, report) as client:
         targets = _targets(client, search)
-        grouped = client.submit(_group_members, client, group_id, targets)
+        grouped = client.pool.submit(_group_members, client, group_id, targets)
         pending: dict[str, _Pending] = {}
         for page in _workload_pages(client, targets, text=group_id):
             for workload in page:
                 pending.setdefault(_content(workload).id, _Pending(client, workload))
             report.status(f"Asking Beaker: {len(pending)} experiments found")
         members = [id for id in grouped.result() if id not in pending]
-        for workload in client.map(partial(_workload, client), members):
+        for workload in client.pool.map(partial(_workload, client), members):
             if workload is not None and any(target.covers(workload) for target in targets):
                 pending.setdefault(_content(workload).id, _Pending(client, workload))
         found = []
@@ -158,7 +158,7 @@ class _Client:
         self._timeout = timeout
         self._deadline = time.monotonic() + timeout
         self._closed = threading.Event()
-        self._pool = ThreadPoolExecutor(WORKERS)
+        self.pool = ThreadPoolExecutor(WORKERS)
         self._names: dict[str, Future[str]] = {}
         self._report = report
         self.organization = beaker.config.default_org or "ai2"
@@ -215,23 +215,17 @@ class _Client:
             token = response.next_page_token
             request = type(request)(next_page_token=token) if token else None
 
-    def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
-        return self._pool.submit(function, *args)
-
-    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        return self._pool.map(function, items)
-
-    def name(self, ask: Callable[[_Client, str], str], id: str) -> Future[str]:
+    def name(self, kind: str, id: str) -> Future[str]:
         """The name of a user or workspace, asked for once."""
         if id not in self._names:
-            self._names[id] = self._pool.submit(ask, self, id)
+            self._names[id] = self.pool.submit(_name, self, kind, id)
         return self._names[id]
 
     def close(self) -> None:
         """Cancel all calls; returns at once."""
         self._closed.set()
         self._beaker.close()  # type: ignore[no-untyped-call]
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
@@ -286,9 +280,9 @@ class _Target:
 
 
 def _targets(client: _Client, search: Search) -> list[_Target]:
-    organization = client.submit(_organization_id, client)
-    author = client.submit(_author_id, client, search)
-    workspaces = client.map(partial(_workspace_id, client), search.workspaces)
+    organization = client.pool.submit(_organization_id, client)
+    author = client.pool.submit(_author_id, client, search)
+    workspaces = client.pool.map(partial(_workspace_id, client), search.workspaces)
     since = None if search.since is None else search.since.timestamp()
     first = _Target(organization.result(), author.result(), since)
     if not search.workspaces:
@@ -301,10 +295,7 @@ def _targets(client: _Client, search: Search) -> list[_Target]:
 
 def _organization_id(client: _Client) -> str:
     request = pb2.ResolveOrganizationNameRequest(organization_name=client.organization)
-    missing = (
-        f"there is no organization {shown(client.organization)}; check default_org in the Beaker "
-        "config"
-    )
+    missing = f"the Beaker config's default_org {shown(client.organization)} does not exist"
     id: str = client.call("ResolveOrganizationName", request, missing=missing).organization_id
     return id
 
@@ -328,18 +319,11 @@ def _author_id(client: _Client, search: Search) -> str | None:
     return id
 
 
-def _user_name(client: _Client, id: str) -> str:
-    """A user's name; the ID itself if Beaker does not tell."""
+def _name(client: _Client, kind: str, id: str) -> str:
+    """The name of a user or workspace; the ID itself if Beaker does not give it."""
     try:
-        name: str = client.call("GetUser", pb2.GetUserRequest(user_id=id)).user.name
-    except _CallError:
-        return id
-    return name
-
-
-def _workspace_name(client: _Client, id: str) -> str:
-    """A workspace's name with its owner; the ID itself if Beaker does not tell."""
-    try:
+        if kind == "user":
+            return str(client.call("GetUser", pb2.GetUserRequest(user_id=id)).user.name)
         workspace = client.call("GetWorkspace", pb2.GetWorkspaceRequest(workspace_id=id)).workspace
     except _CallError:
         return id
@@ -352,7 +336,7 @@ def _workload_pages(
 ) -> Iterator[list[Any]]:
     """The pages of the listings of all targets, in any order."""
     fetches = [partial(_workload_page, client, target, text) for target in targets]
-    return listing.read(fetches, targets[0].since, client.submit)
+    return listing.read(fetches, targets[0].since, client.pool.submit)
 
 
 def _workload_page(
@@ -376,10 +360,9 @@ def _workload_page(
         created_after=_timestamp(after),
         created_before=_timestamp(before),
     )
+    request = pb2.ListWorkloadsRequest(options=options)
     if token:
         request = pb2.ListWorkloadsRequest(next_page_token=token)
-    else:
-        request = pb2.ListWorkloadsRequest(options=options)
     response = client.call("ListWorkloads", request, target.workspace)
     entries = [listing.Entry(_content(w).id, _created(w), w) for w in response.workloads]
     return listing.Page(entries, response.next_page_token, len(entries) == PAGE_SIZE)
@@ -439,8 +422,8 @@ class _Pending:
     def __init__(self, client: _Client, workload: Any) -> None:
         self._workload = workload
         content = _content(workload)
-        self._author = client.name(_user_name, content.author_id)
-        self._workspace = client.name(_workspace_name, content.workspace_id)
+        self._author = client.name("user", content.author_id)
+        self._workspace = client.name("workspace", content.workspace_id)
         self._listed: tuple[Task, ...] = ()
         self._spec: Future[tuple[tuple[Task, ...], str]] | None = None
         if workload.HasField("experiment"):
@@ -449,7 +432,7 @@ class _Pending:
                 for task in content.tasks
             )
             if not self._listed or not all(_is_complete(task.words) for task in self._listed):
-                self._spec = client.submit(_spec_tasks, client, content.id)
+                self._spec = client.pool.submit(_spec_tasks, client, content.id)
 
     def result(self) -> Experiment:
         content = _content(self._workload)

@@ -1,4 +1,4 @@
-"""Messages, progress and data in; text on the terminal out. Nothing else in the package prints."""
+"""Show messages, progress and data; nothing else in the package prints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -20,37 +20,30 @@ from olmix_evalscript.text import visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.text import Text
 
     from olmix_evalscript.tables import Table
 
-FIRST_LINE = 1.0  # seconds until progress is said where no line can move
+FIRST_LINE = 1.0  # seconds until progress is a line, where no bar can move
 NEXT_LINE = 10.0  # seconds between two such lines
-#: Colours of the statuses in a table; those on their way are cyan, and so are shades.
+#: Colours of the statuses in a table; other statuses and shades are cyan.
 COLOURS = {"succeeded": "green", "ok": "green", "failed": "red", "canceled": "yellow"}
-CLEARED = "\r\x1b[2K\x1b[?25h"  # the line erased, the cursor shown
 COLOURED = rf"\b(?:ok|{'|'.join(STATUSES)})\b|[░▒▓█]+"
-
-
-@dataclass(frozen=True)
-class Bar:
-    """Progress that can be seen."""
-
-    status: Callable[[str], None]  # what is being done
-    step: Callable[[], None]  # one of the steps is over
+CLEARED = "\r\x1b[2K\x1b[?25h"  # the line erased, the cursor shown
 
 
 @dataclass
 class Console:
-    """Data goes to stdout, all else to stderr."""
+    """Data goes to stdout, everything else to stderr."""
 
     verbose: bool = False
     quiet: bool = False
-    _bar: Bar | None = field(default=None, init=False)
-    _progress: Progress | None = field(default=None, init=False)  # what shows the bar
-    _has_moved: bool = field(default=False, init=False)  # whether there was a bar
+    _report: Report | None = field(default=None, init=False)  # that of the bar on the screen
+    _progress: Progress | None = field(default=None, init=False)  # the bar on the screen
+    _had_bar: bool = field(default=False, init=False)
 
     def data(self, text: str) -> None:
-        """Print what was asked for, as it is, in UTF-8.
+        """Print the result, as it is, in UTF-8.
 
         Raises:
             InvalidInputError: As `writing_to_stdout`.
@@ -60,51 +53,37 @@ class Console:
             sys.stdout.buffer.write(text.encode())
             sys.stdout.buffer.flush()
 
-    @property
-    def is_terminal(self) -> bool:
-        """Whether data go to a person's screen."""
-        return sys.stdout.isatty()
-
-    @property
-    def width(self) -> int:
-        """The characters of a line of the terminal."""
+    def table(self, table: Table[Any]) -> None:
+        """Print a table: a line for each row on a terminal, tab-separated text elsewhere."""
+        if not sys.stdout.isatty():
+            self.data(table.tab_separated())
+            return
         from rich.console import Console as RichConsole
-
-        return RichConsole().width
-
-    def table(self, table: Table) -> None:
-        """Print a table on a terminal, a line for each row, whatever its width."""
-        from rich.console import Console as RichConsole
-        from rich.style import Style
+        from rich.table import Table as RichTable
         from rich.text import Text
 
-        from olmix_evalscript.tables import GAP, fitted
-
-        def coloured(text: str) -> Text:
-            line = Text(visible(text))
-            line.highlight_regex(COLOURED, lambda word: COLOURS.get(word, "cyan"))
-            return line
-
         rich = RichConsole(highlight=False)
-        table = fitted(table, rich.width)
-        heads = Text(style="bold")
-        rows = [Text() for _ in table.columns[0].cells]
-        for column in table.columns:
-            width = 0 if column is table.columns[-1] else column.width + GAP
-            heads.append(visible(column.head).ljust(width))
-            for number, row in enumerate(rows):
-                cell = column.cells[number]
-                text = coloured(cell) if column.is_coloured else Text(visible(cell))
+        layout = table.fitted(rich.width)
+        rows = list(zip(*(column.cells for column in layout.columns), strict=True))
+        grid = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        grid.show_footer = len(rows) > rich.height  # the heads are out of sight
+        for column in layout.columns:
+            head = Text(visible(column.head), "bold")
+            grid.add_column(head, head, no_wrap=True)
+        for number, row in enumerate(rows):
+            texts = []
+            for column, cell in zip(layout.columns, row, strict=True):
+                text = _coloured(cell) if column.is_coloured else Text(visible(cell))
                 if column.urls:
-                    text.stylize(Style(link=visible(column.urls[number])))
-                row.append_text(text).append(" " * (width - len(cell)))
-        above = [Text(visible(line)) for line in table.above]
-        below = [coloured(line) for line in table.below]
-        if len(rows) > rich.height:
-            below.insert(0, heads)  # the first ones are out of sight
+                    text.stylize(f"link {visible(column.urls[number])}")
+                texts.append(text)
+            grid.add_row(*texts)
         with rich.capture() as capture:
-            for line in (*above, heads, *rows, *below):
-                rich.print(line, no_wrap=True, overflow="ellipsis")
+            for line in layout.above:
+                rich.print(Text(visible(line)), no_wrap=True, overflow="ellipsis")
+            rich.print(grid)
+            for line in layout.below:
+                rich.print(_coloured(line), no_wrap=True, overflow="ellipsis")
         self.data(capture.get())
 
     def note(self, text: str) -> None:
@@ -113,17 +92,17 @@ class Console:
             self._message("", None, text)
 
     def hint(self, *lines: str) -> None:
-        """Say what to do next, to somebody at a terminal; not with --quiet."""
+        """Say what to do next, to a person at a terminal; not with --quiet."""
         if sys.stderr.isatty():
             for line in lines:
                 self.note(line)
 
     def warn(self, text: str) -> None:
-        """Say what to look into."""
+        """Say what a reader should look into."""
         self._message("warning: ", "yellow", text)
 
     def error(self, error: Exception) -> None:
-        """Say why it could not be done."""
+        """Say why the command failed."""
         self._message("error: ", "red", str(error))
 
     def _message(self, prefix: str, colour: str | None, text: str) -> None:
@@ -135,34 +114,38 @@ class Console:
             _discard(sys.stderr)
 
     @contextmanager
-    def bar(self, total: int | None = None) -> Iterator[Bar]:
-        """Show a moving bar meanwhile, on a terminal; a bar within another is the other.
+    def report(self, total: int | None = None) -> Iterator[Report]:
+        """Show the progress of a slow step: on a terminal a bar, elsewhere a line now and then.
+
+        A step within another shows its status on the bar of the other.
 
         Args:
-            total: How many steps there are; None where nobody knows.
+            total: How many steps there are; None if that is not known.
         """
-        if self._bar is not None:
-            yield self._bar
+        detail = self.note if self.verbose else _ignore
+        if self._report is not None:
+            yield self._report
         elif self.quiet or self.verbose or not sys.stderr.isatty():
-            yield Bar(_ignore if self.quiet else self._now_and_then(), _nothing)
+            yield Report(_ignore if self.quiet else self._now_and_then(), detail)
         else:
-            self._has_moved = True
+            self._had_bar = True
             with _progress() as progress:
                 self._progress = progress
                 task = progress.add_task("Asking Beaker", total=total)
-                self._bar = Bar(
+                self._report = Report(
                     status=lambda text: progress.update(task, description=text),
+                    detail=detail,
                     step=lambda: progress.advance(task),
                 )
                 try:
-                    yield self._bar
+                    yield self._report
                 finally:
-                    self._bar = self._progress = None
+                    self._report = self._progress = None
 
     @contextmanager
     def _without_bar(self) -> Iterator[None]:
         """Take the bar off the screen meanwhile."""
-        if self._progress is None or not self.is_terminal:
+        if self._progress is None or not sys.stdout.isatty():
             yield
             return
         self._progress.stop()
@@ -171,18 +154,11 @@ class Console:
         finally:
             self._progress.start()
 
-    @contextmanager
-    def report(self) -> Iterator[Report]:
-        """Show what a slow step does meanwhile."""
-        with self.bar() as bar:
-            yield Report(status=bar.status, detail=self.note if self.verbose else _ignore)
-
     def clear(self) -> None:
-        """Take the bar off the screen for good, whatever its own threads and locks are at."""
-        if not self._has_moved:
-            return
-        with suppress(OSError):
-            os.write(sys.stderr.fileno(), CLEARED.encode())
+        """Take the bar off the screen for good, without waiting for its thread."""
+        if self._had_bar:
+            with suppress(OSError):
+                os.write(sys.stderr.fileno(), CLEARED.encode())
 
     def _now_and_then(self) -> Callable[[str], None]:
         next_line = time.monotonic() + FIRST_LINE
@@ -197,15 +173,15 @@ class Console:
 
 
 def open_streams() -> None:
-    """Open the streams that whoever started this process closed, and let them show any text.
+    """Open the standard streams that are closed, and let them show any text.
 
-    Otherwise the next file opened would get the number of one, and with it what is meant for
-    that stream. What is meant for a closed stderr is lost; writing to a closed stdout fails.
+    Otherwise the next file opened would get the number of a closed stream, and whatever is printed
+    to that stream. What is printed to a closed stderr is lost; writing to a closed stdout fails.
     """
     for number in range(3):
         try:
             os.fstat(number)
-        except OSError:  # the number is free, and the lowest that is: open takes it
+        except OSError:  # open takes the lowest free number, which is this one
             os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
@@ -218,7 +194,7 @@ def open_streams() -> None:
 
 @contextmanager
 def writing_to_stdout() -> Iterator[None]:
-    """Let what is done meanwhile write to stdout.
+    """Turn a failure to write to stdout into an error message.
 
     Raises:
         InvalidInputError: If stdout cannot be written; a reader that went away is no error.
@@ -235,7 +211,7 @@ def writing_to_stdout() -> Iterator[None]:
 
 
 def _discard(stream: TextIO) -> None:
-    """Lose what is left to write, lest Python try again at its end."""
+    """Drop what is still to be written: Python would try again when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -243,8 +219,12 @@ def _ignore(text: str) -> None:
     """Say nothing."""
 
 
-def _nothing() -> None:
-    """Do nothing."""
+def _coloured(text: str) -> Text:
+    from rich.text import Text
+
+    line = Text(visible(text))
+    line.highlight_regex(COLOURED, lambda word: COLOURS.get(word, "cyan"))
+    return line
 
 
 def _progress() -> Progress:

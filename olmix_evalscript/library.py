@@ -1,21 +1,21 @@
-"""What a launcher knows of the swarm it just submitted in, the evaluation script's path out."""
+"""Write a swarm's evaluation script from what its launcher knows, without asking Beaker."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime, timezone
 from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.model import Experiment, Task
-from olmix_evalscript.script import Evaluation, render
-from olmix_evalscript.scriptfile import write_script
-from olmix_evalscript.swarm import build_swarm
+from olmix_evalscript.model import Swarm, TrainerRun, Variant
+from olmix_evalscript.script import Evaluation, render, write_script
+from olmix_evalscript.swarm import name_of, numbered
+from olmix_evalscript.swarm_warnings import swarm_warnings
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
-from olmix_evalscript.text import check_group_id, check_name, shown
+from olmix_evalscript.text import check_cluster, check_group_id, check_name, shown
+from olmix_evalscript.trainers import TRAINERS
 
 
 def generate_eval_script(
@@ -47,46 +47,46 @@ def generate_eval_script(
         The path of the script.
 
     Raises:
-        InvalidInputError: If an argument cannot be meant, or the script cannot be written: also
-            where it would replace one that somebody edited, or one for other tasks.
+        InvalidInputError: If an argument is not of the form it should have, or the script cannot
+            be written: also if it would replace one that somebody edited,.
     """
     check_group_id(group_id)
     for what, texts in (("run_names", run_names), ("tasks", tasks)):
         if isinstance(texts, str):
             raise InvalidInputError(f"{what} is one text: expected a list of texts")
+    if not run_names:
+        raise InvalidInputError("run_names is empty: expected one for each variant")
     for run_name, count in Counter(run_names).items():
+        check_name("run name", run_name)
         if count > 1:
             raise InvalidInputError(f"the run name {shown(run_name)} is given twice")
-    launched = datetime.now(timezone.utc)
-    experiments = []
-    for run_name in run_names:
-        check_name("run name", run_name)
-        run = ("olmix/launch/train.py", "train", "-n", run_name, "-g", group_id)
-        experiments.append(
-            Experiment(
-                id="",
-                name=run_name,
-                author=user,
-                workspace="",
-                created=launched,
-                status="",
-                tasks=(Task((*run, "-c", cluster, "-u", user, "-w", str(weka))),),
-            )
-        )
-    swarm = build_swarm(group_id, experiments)
-    if swarm.unreadable:
-        raise InvalidInputError(swarm.unreadable[0])
-    if swarm_name is not None:
-        swarm = replace(swarm, name=check_name("swarm name", swarm_name))
-    is_default = tuple(tasks) == OLMO3_OFFLINE_TASKS
-    evaluation = Evaluation(
-        tasks=tuple(tasks),
-        dashboard=f"olmix-{group_id}",
-        collect_options=() if is_default else tuple(w for task in tasks for w in ("--task", task)),
+    user = check_name("user", user.lower())
+    check_cluster("cluster", cluster)
+    variants = _variants([TrainerRun("olmix", n, group_id, cluster, user, weka) for n in run_names])
+    swarm = Swarm(
+        group_id,
+        check_name("swarm name", swarm_name or name_of(variants)),
+        variants,
+        tuple(swarm_warnings(variants, variants)),
     )
+    evaluation = Evaluation(tasks=tuple(tasks), dashboard=f"olmix-{group_id}")
     path = script_path(Path(output_dir), group_id)
     write_script(path, render(swarm, evaluation, today()))
     return path
+
+
+def _variants(runs: Sequence[TrainerRun]) -> tuple[Variant, ...]:
+    """The variants that train these runs now, in order."""
+    numbers = numbered(runs)
+    now = datetime.now(timezone.utc)
+    variants = []
+    for run in sorted(runs, key=lambda run: (numbers[run.run_name], run.run_name)):
+        directory = TRAINERS[run.trainer].directory(
+            cluster=str(run.cluster), weka=run.weka, launched=now
+        )
+        directory = directory.format(user=run.user, run_name=run.run_name)
+        variants.append(Variant(numbers[run.run_name], run, directory))
+    return tuple(variants)
 
 
 def script_path(output_dir: Path, group_id: str) -> Path:

@@ -12,11 +12,10 @@ from typing import Any, ClassVar
 
 import typer
 
-from olmix_evalscript.clusters import KNOWN_CLUSTERS
 from olmix_evalscript.console import Console
+from olmix_evalscript.cookbook import BACKENDS, KNOWN_CLUSTERS
 from olmix_evalscript.errors import UsageError
 from olmix_evalscript.model import STATUSES
-from olmix_evalscript.script import COOKBOOK
 from olmix_evalscript.source import ExperimentSource
 from olmix_evalscript.storage import STORAGES, check_root
 from olmix_evalscript.tasks import known_tasks, task_sets
@@ -28,7 +27,7 @@ DEFAULT_OUTPUT_DIR = "output/eval_scripts"
 
 @dataclass(frozen=True)
 class Session:
-    """What holds for one run of olmix-evalscript, whatever the subcommand."""
+    """What every subcommand gets."""
 
     console: Console
     extra_arguments: tuple[str, ...]  # for olmo-cookbook-eval
@@ -196,7 +195,7 @@ class EvaluationOptions(TaskOptions):
     model_backend: str | None = opt(
         "--model-backend NAME",
         "olmo_core, hf or vllm. Default: olmo_core.",
-        complete=COOKBOOK.model_backends,
+        complete=BACKENDS,
     )
     dashboard: str | None = opt(
         "--dashboard NAME", "Dashboard that collects the results. Default: olmix-GROUP_ID."

@@ -1,4 +1,4 @@
-"""How a slow step tells what it does, without knowing who listens."""
+"""Let a slow step report what it does, without knowing who listens."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Report:
-    """Two listeners."""
+    """Where a slow step reports to."""
 
     status: Callable[[str], None]  # what is being done, as a line that may be overwritten
     detail: Callable[[str], None]  # each call, for those who want to see it
+    step: Callable[[], None] = lambda: None  # one of the steps is over
 
 
 #: Listens from the start of a block to its end.

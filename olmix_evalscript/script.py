@@ -1,41 +1,40 @@
-"""A swarm and what to evaluate it on in, the text of a bash script out.
+"""Build the evaluation script of a swarm.
 
-The template is a script that works; the blocks between its ``#@begin`` and ``#@end`` lines are
-replaced, and nothing else. Every value goes in single quotes or, checked, into a comment.
+The template's lines between ``#@begin`` and ``#@end`` are replaced (header, settings), or kept only
+in the scripts that need them. Every value is checked or quoted.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import shlex
+import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.resources import files
+from pathlib import Path
 
 from olmix_evalscript import __version__
-from olmix_evalscript.clusters import cluster_warnings
+from olmix_evalscript.cookbook import (
+    BACKENDS,
+    DEFAULT_CLUSTER,
+    DEFAULT_PRIORITY,
+    NOT_ON_VLLM,
+    cluster_warnings,
+)
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
+from olmix_evalscript.files import write_whole
 from olmix_evalscript.model import FINISHED, Swarm
-from olmix_evalscript.scriptfile import with_checksum
 from olmix_evalscript.storage import can_read, check_root
 from olmix_evalscript.tasks import check_tasks, task_warnings
-from olmix_evalscript.text import check_cluster, check_name, printable, variants_named
+from olmix_evalscript.text import check_cluster, check_name, counted, printable, variants_named
 
-
-@dataclass(frozen=True)
-class EvaluationTool:
-    """What is particular to a program that evaluates. The template has a section for it, too."""
-
-    name: str
-    model_backends: tuple[str, ...]
-    shows: tuple[str, ...]  # arguments with which it shows something, and submits nothing
-
-
-COOKBOOK = EvaluationTool(
-    name="olmo-cookbook-eval",
-    model_backends=("olmo_core", "hf", "vllm"),
-    shows=("--help", "--version"),
-)
+WIDTH = 100  # columns
+_MADE_BY = re.compile(r"^(# Made by .*) on \d{4}-\d{2}-\d{2} \(UTC\)\.$", flags=re.M)
+_CHECKSUM = re.compile(r"^# Checksum ([0-9a-f]{16}): .*\n", flags=re.M)
 
 
 @dataclass(frozen=True)
@@ -44,36 +43,34 @@ class Evaluation:
 
     tasks: tuple[str, ...]
     dashboard: str
-    cluster: str = "aus"
-    model_backend: str = "olmo_core"  # one of COOKBOOK.model_backends
-    extra_arguments: tuple[str, ...] = ()  # for olmo-cookbook-eval, as they are
-    collect_options: tuple[str, ...] = ()  # those with which collect expects these tasks
+    cluster: str = DEFAULT_CLUSTER
+    model_backend: str = "olmo_core"  # one of BACKENDS
+    priority: str = DEFAULT_PRIORITY
+    arguments: tuple[str, ...] = ()  # other options of olmo-cookbook-eval, one a word
 
 
 def check_evaluation(evaluation: Evaluation) -> Evaluation:
-    """Return an evaluation that makes sense, without repeated tasks.
+    """Return the evaluation without repeated tasks.
 
     Raises:
-        UsageError: If a task, the cluster, the dashboard, the backend or an argument
-            cannot be meant.
+        UsageError: If a name in it cannot be right, or there are no tasks.
     """
     if evaluation.dashboard:
         check_name("dashboard", evaluation.dashboard)
     check_cluster("evaluation cluster", evaluation.cluster)
-    *backends, last = COOKBOOK.model_backends
-    if evaluation.model_backend not in COOKBOOK.model_backends:
+    if evaluation.model_backend not in BACKENDS:
         raise UsageError(
-            f"{evaluation.model_backend!r} is not a model backend: expected "
-            f"{', '.join(backends)} or {last}"
+            f"{evaluation.model_backend!r} is not a model backend: expected {', '.join(BACKENDS)}"
         )
-    for argument in evaluation.extra_arguments:
-        if argument in COOKBOOK.shows:
-            raise UsageError(f"{COOKBOOK.name} would submit nothing with {argument}")
+    if evaluation.priority not in ("low", "normal", "high", "urgent"):
+        raise UsageError(
+            f"{evaluation.priority!r} is not a priority: expected low, normal, high or urgent"
+        )
     return replace(evaluation, tasks=check_tasks(evaluation.tasks))
 
 
 def evaluation_warnings(evaluation: Evaluation) -> list[str]:
-    """What may be typed wrong in it, a line each."""
+    """Warn about names that may be typed wrong, a line each."""
     return [*task_warnings(evaluation.tasks), *cluster_warnings(evaluation.cluster)]
 
 
@@ -89,113 +86,219 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
         The text of the script; the same for the same arguments, to the byte.
 
     Raises:
-        InvalidInputError: If the evaluation cannot be meant, or cannot read the checkpoints.
+        InvalidInputError: If the evaluation is not valid, or its cluster cannot read the
+            checkpoints.
         SwarmError: If there is nothing to evaluate.
     """
     evaluation = check_evaluation(evaluation)
     if not swarm.ready:
         raise SwarmError(f"no variant of {swarm.group_id} has checkpoints left to evaluate")
-    roots = _roots(swarm)
+    roots = list(dict.fromkeys(check_root(variant.checkpoint_root) for variant in swarm.ready))
     for root in roots:
         if not can_read(evaluation.cluster, root):
             raise InvalidInputError(
                 f"the cluster {evaluation.cluster} cannot read checkpoints on {root}; "
                 "try --eval-cluster aus"
             )
-    text = (files("olmix_evalscript") / "templates" / "eval_script.sh").read_text(encoding="utf-8")
+    backend, tasks, hf_tasks = evaluation.model_backend, evaluation.tasks, []
+    if backend == "vllm":
+        hf_tasks = [task for task in tasks if task in NOT_ON_VLLM]
+        tasks = tuple(task for task in tasks if task not in NOT_ON_VLLM)
+    if not tasks:
+        backend, tasks, hf_tasks = "hf", evaluation.tasks, []
+    evaluation = replace(evaluation, model_backend=backend, tasks=tasks)
+    listers = {_lister(root) for root in roots}
+    kept = {
+        "s3": "list_s3" in listers or "list_weka" in listers,
+        "gs": "list_gs" in listers,
+        "weka": "list_weka" in listers,
+        "converted": bool(BACKENDS[backend].suffix),
+        "one_call": not hf_tasks,
+        "hf_tasks": bool(hf_tasks),
+    }
     blocks = {
         "header": _header(swarm, evaluation, today),
-        "settings": _settings(swarm, evaluation, roots),
-        "variants": _variants(swarm, roots),
+        "settings": [
+            *_settings(swarm, evaluation, hf_tasks),
+            "",
+            *_variants(swarm, roots),
+        ],
     }
-    return with_checksum(_fill(text, blocks))
 
+    def fill(block: re.Match[str]) -> str:
+        if block[1] in blocks:
+            return "".join(f"{line}\n" for line in blocks[block[1]])
+        return block[2] if kept[block[1]] else ""
 
-def _fill(template: str, blocks: Mapping[str, Iterable[str]]) -> str:
-    """Put lines in the place of all blocks at once: what is put in may look like a block."""
-    return re.sub(
-        r"^#@begin (\w+)\n.*?^#@end \1\n",
-        lambda block: "".join(f"{line}\n" for line in blocks[block[1]]),
-        template,
-        flags=re.M | re.S,
+    text = (files("olmix_evalscript") / "templates" / "eval_script.sh").read_text(encoding="utf-8")
+    return _with_checksum(
+        re.sub(r"^ *#@begin (\w+)\n(.*?)^ *#@end \1\n", fill, text, flags=re.M | re.S)
     )
+
+
+def _lister(root: str) -> str:
+    """The template's function that lists a root."""
+    return "list_" + root.lstrip("/").partition(":")[0].partition("/")[0]
+
+
+def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
+    name = f"olmix-{swarm.group_id}.sh"
+    lines = [
+        f"Evaluate the {counted(len(swarm.ready), 'variant')} of swarm {swarm.name} "
+        f"(group {swarm.group_id}) on {counted(len(evaluation.tasks), 'task')}.",
+        f"Made by olmix-evalscript {__version__} on {today.isoformat()} (UTC).",
+        "",
+    ]
+    warnings = [
+        *evaluation_warnings(evaluation),
+        *swarm.warnings,
+        *(f"skipped, cannot be read: {reason}" for reason in swarm.unreadable),
+    ]
+    if warnings:
+        lines.append("Check this before you use it:")
+        for warning in warnings:
+            lines += textwrap.wrap(
+                f"- {printable(warning)}", WIDTH - 2, subsequent_indent="  ", break_on_hyphens=False
+            )
+        lines.append("")
+    lines += [
+        f"Run it in the olmo-cookbook environment: bash {name} [OPTIONS]",
+        "  --list        show each variant's checkpoint, or why it is held back; submit nothing",
+        "  --dry-run     pass --dry-run on to olmo-cookbook-eval; submit and record nothing",
+        "  --only LIST   only these variants, such as 0,3,5-9",
+        "  --step N      step N; by default the latest of more than half of all variants",
+        "  --again       also submit what was submitted before; by default it is skipped",
+        "  --jobs N      submit N variants at a time",
+        "  --yes         do not ask before submitting; without a terminal it never asks",
+        "Exit status: 0 all is submitted (with --list: could be), 1 some is not, 2 wrong usage.",
+    ]
+    return [f"# {printable(line)}".rstrip() for line in lines]
+
+
+def _settings(swarm: Swarm, evaluation: Evaluation, hf_tasks: Sequence[str]) -> list[str]:
+    backend = BACKENDS[evaluation.model_backend]
+    training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
+    unfinished = ""
+    if training:
+        unfinished = f"{variants_named(training)} had not finished when this script was made"
+    return [
+        f"GROUP_ID={_quote(swarm.group_id)}",
+        f"DASHBOARD={_quote(evaluation.dashboard)}",
+        f"CLUSTER={_quote(evaluation.cluster)}",
+        f"PRIORITY={_quote(evaluation.priority)}",
+        f"MODEL_BACKEND={_quote(evaluation.model_backend)} SUFFIX={_quote(backend.suffix)}",
+        f"NEEDED={_quote(' '.join(backend.needed))} # all in a complete stepN",
+        *_array("EVAL_ARGS", evaluation.arguments, "other options of olmo-cookbook-eval"),
+        *_array("TASKS", evaluation.tasks),
+        *(_array("HF_TASKS", hf_tasks, "do not run on vllm") if hf_tasks else ()),
+        f"UNFINISHED={_quote(unfinished)}",
+    ]
+
+
+def _variants(swarm: Swarm, roots: Sequence[str]) -> list[str]:
+    """The roots, the run folders, and the function that lists the files below them."""
+    lines, runs, calls = [], [], []
+    for number, root in enumerate(roots, 1):
+        suffix = f"_{number}" if number > 1 else ""
+        lines.append(f"ROOT{suffix}={_quote(root)}")
+        names = {v.number: v.run_name for v in swarm.ready if v.checkpoint_root == root}
+        shared = _shared_beginning(list(names.values()), swarm.group_id)
+        if shared:
+            lines.append(f"NAME{suffix}={_quote(shared)}")
+            calls.append(f'{_lister(root)} "$ROOT{suffix}/$NAME{suffix}"')
+        for variant, name in names.items():
+            check_name("run name", name)  # it stands between double quotes
+            beginning = f"${{NAME{suffix}}}" if shared else ""
+            runs.append((variant, f'"$ROOT{suffix}/{beginning}{name.removeprefix(shared)}"'))
+            if not shared:
+                calls.append(f'{_lister(root)} "$ROOT{suffix}/{name}"')
+    rows = [(number, f"  [{number}]={path}") for number, path in runs]
+    rows += [
+        (v.number, f"  # {v.number}: {printable(v.run_name)} is lost (it was saved to /tmp)")
+        for v in swarm.variants
+        if v.is_lost
+    ]
+    return [
+        *lines,
+        "RUNS=( # [variant]=the folder of its checkpoints",
+        *(line for _, line in sorted(rows)),
+        ")",
+        *_list_files(calls),
+    ]
+
+
+def _list_files(calls: Sequence[str]) -> list[str]:
+    if len(calls) == 1:
+        return [f"list_files() {{ {calls[0]}; }} # those in these folders"]
+    return ["list_files() {", *(f"  {call} &&" for call in calls[:-1]), f"  {calls[-1]}", "}"]
+
+
+def _shared_beginning(names: Sequence[str], group_id: str) -> str:
+    """What many run names begin with, up to their numbers; empty if that is not the swarm's own."""
+    shared = os.path.commonprefix(list(names)).rstrip("0123456789")  # noqa: RUF071 - names
+    return shared if len(names) > 1 and group_id in shared else ""
 
 
 def _quote(value: str) -> str:
     return "'" + value.replace("'", "'\\''") + "'"
 
 
-def _comment(text: str) -> str:
-    """A comment of one line, whatever the text holds."""
-    return f"# {printable(text)}"
-
-
-def _array(name: str, values: Sequence[str]) -> list[str]:
+def _array(name: str, values: Sequence[str], comment: str = "") -> list[str]:
+    """An array of bash, several values a line."""
+    remark = f" # {comment}" if comment else ""
     if not values:
-        return [f"{name}=()"]
-    lines = [f"{name}=(", *(f"  {_quote(value)}" for value in values), ")"]
-    if any(set("$`") & set(value) for value in values):
-        lines.insert(0, _comment("shellcheck disable=SC2016"))
-    return lines
+        return [f"{name}=(){remark}"]
+    lines = [f"{name}=({remark}"]
+    line = " "
+    for word in map(shlex.quote, values):
+        if len(line) + 1 + len(word) > WIDTH and line.strip():
+            lines.append(line)
+            line = " "
+        line += f" {word}"
+    return [*lines, line, ")"]
 
 
-def _roots(swarm: Swarm) -> dict[str, str]:
-    """Each directory that holds run directories, to the shell variable that stands for it."""
-    roots = dict.fromkeys(
-        check_root(variant.checkpoint_dir.rpartition("/")[0]) for variant in swarm.ready
-    )
-    if len(roots) == 1:
-        return dict.fromkeys(roots, "ROOT")
-    return {root: f"ROOT_{number}" for number, root in enumerate(roots, 1)}
+# --- the file ------------------------------------------------------------------------------
 
 
-def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
-    count = len(swarm.ready)
-    name = f"olmix-{swarm.group_id}.sh"
-    lines = [
-        f"Evaluate the {count} variant{'s' * (count != 1)} of swarm {swarm.name} "
-        f"(group {swarm.group_id}).",
-        f"Made by olmix-evalscript {__version__} on {today.isoformat()} (UTC).",
-        "",
-        "Run it in the olmo-cookbook environment:",
-        f"  bash {name} --list      see each variant's latest complete checkpoint",
-        f"  bash {name} --dry-run   try it without submitting",
-        f"  bash {name}             submit; see --help for the other options",
-        "Only the settings below and the variants at its end differ between such scripts.",
-    ]
-    training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
-    if training:
-        lines += ["", f"Not finished when this was made: {variants_named(training)}."]
-    warnings = [
-        *evaluation_warnings(evaluation),
-        *swarm.warnings,
-        *(f"left out, cannot be read: {reason}" for reason in swarm.unreadable),
-    ]
-    if warnings:
-        lines += ["", "Check this before you use it:", *(f"- {warning}" for warning in warnings)]
-    return [_comment(line).rstrip() for line in lines]
+def write_script(path: Path, script: str, *, force: bool = False) -> None:
+    """Write a script that can be executed; keep one that somebody edited.
+
+    Args:
+        path: Where to; missing folders are made.
+        script: As `render` gives it.
+        force: Replace whatever is there.
+
+    Raises:
+        InvalidInputError: If it cannot be written, or, without force, the file there was edited or
+            is no script of this tool.
+    """
+    if not force and _is_edited(path):
+        raise InvalidInputError(
+            f"{path} was edited, or is no script of olmix-evalscript. Nothing was written. Compare "
+            f"with `generate ... -o - | diff {shlex.quote(str(path))} -`; then replace it with "
+            "--force, or write another file with --output."
+        )
+    write_whole(path, script, 0o755)
 
 
-def _settings(swarm: Swarm, evaluation: Evaluation, roots: dict[str, str]) -> list[str]:
-    return [
-        f"GROUP_ID={_quote(swarm.group_id)}",
-        f"DASHBOARD={_quote(evaluation.dashboard)}",
-        f"CLUSTER={_quote(evaluation.cluster)}",
-        f"MODEL_BACKEND={_quote(evaluation.model_backend)}",
-        *(f"{variable}={_quote(root)}" for root, variable in roots.items()),
-        *_array("TASKS", evaluation.tasks),
-        *_array("EXTRA_ARGS", evaluation.extra_arguments),
-        *_array("COLLECT_OPTIONS", evaluation.collect_options),
-    ]
+def _is_edited(path: Path) -> bool:
+    try:
+        text = path.read_bytes().decode(errors="backslashreplace")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
+    checksum = _CHECKSUM.search(text)
+    return checksum is None or checksum[1] != _checksum(text)
 
 
-def _variants(swarm: Swarm, roots: dict[str, str]) -> list[str]:
-    lines = ["variants() {"]
-    for variant in swarm.variants:
-        check_name("run name", variant.run_name)  # it stands between double quotes
-        if variant.is_lost:
-            lines.append("  " + _comment(f"variant {variant.number} {variant.run_name} is lost"))
-        else:
-            root = roots[variant.checkpoint_dir.rpartition("/")[0]]
-            lines.append(f'  variant {variant.number} "${root}/{variant.run_name}"')
-    return [*lines, "}"]
+def _with_checksum(script: str) -> str:
+    line = f"# Checksum {_checksum(script)}: generate keeps this file if it was edited."
+    return _MADE_BY.sub(rf"\g<0>\n{line}", script, count=1)
+
+
+def _checksum(script: str) -> str:
+    """A checksum of all but itself and the date."""
+    text = _MADE_BY.sub(r"\1.", _CHECKSUM.sub("", script, count=1), count=1)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from olmix_evalscript.command import parse_trainer
 from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
@@ -189,7 +190,7 @@ def _assemble(
     newest += [experiment for variant in variants for experiment in variant.experiments]
     return Swarm(
         group_id=group_id,
-        name=_swarm_name(kept or variants),
+        name=name_of(kept or variants),
         variants=tuple(kept),
         warnings=tuple(swarm_warnings(variants, kept)),
         unreadable=tuple(sorted(_named_problem(reading) for reading in unreadable)),
@@ -288,15 +289,16 @@ def _variants(launches: Sequence[_Launch]) -> list[Variant]:
     by_name: dict[str, list[_Launch]] = defaultdict(list)
     for launch in launches:
         by_name[launch.run.run_name].append(launch)
-    numbers = {name: launches[0].run.split_name()[1] for name, launches in by_name.items()}
-    unnumbered = 1 + max((n for n in numbers.values() if n is not None), default=-1)
-    variants = []
-    for name in sorted(by_name):
-        number = numbers[name]
-        if number is None:
-            number, unnumbered = unnumbered, unnumbered + 1
-        variants.append(_variant(number, by_name[name]))
+    numbers = numbered(launches[0].run for launches in by_name.values())
+    variants = [_variant(numbers[name], launches) for name, launches in by_name.items()]
     return sorted(variants, key=lambda variant: (variant.number, variant.run_name))
+
+
+def numbered(runs: Iterable[TrainerRun]) -> dict[str, int]:
+    """The number of each run name; those without one in them come after the others."""
+    numbers = {run.run_name: run.split_name()[1] for run in runs}
+    free = count(1 + max((n for n in numbers.values() if n is not None), default=-1))
+    return {name: next(free) if n is None else n for name, n in sorted(numbers.items())}
 
 
 def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
@@ -329,7 +331,7 @@ def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
     )
 
 
-def _swarm_name(variants: Sequence[Variant]) -> str:
+def name_of(variants: Sequence[Variant]) -> str:
     """The most common name in front of the group ID; without any, what all runs begin with."""
     names = Counter(variant.swarm_name for variant in variants if variant.swarm_name)
     if names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
-from olmix_evalscript.clusters import FORMER_NAMES
+from olmix_evalscript.cookbook import FORMER_NAMES
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.model import TrainerRun, Variant
 from olmix_evalscript.text import ranges, shown, variants_named

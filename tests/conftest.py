@@ -10,11 +10,13 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import responses
 from hypothesis import HealthCheck, settings
 
+from olmix_evalscript.cli import main
 from tests.fake_beaker import FakeBeaker
 from tests.storage import Bucket, need, s3_server
 
@@ -69,6 +71,7 @@ def environment(tmp_path: Path, temporary: Path) -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(home),
+        "BEAKER_CONFIG": str(home / ".beaker" / "config.yml"),
         "TMPDIR": str(temporary),
         "SOURCE_DATE_EPOCH": DATE,
         "HTTP_PROXY": dead_end,
@@ -88,21 +91,26 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
 
 
 @pytest.fixture
-def run(tmp_path: Path, environment: dict[str, str]) -> Run:
-    """Run the installed command in an empty folder; give up after a minute."""
+def run(tmp_path: Path, environment: dict[str, str], capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process and in an empty folder."""
     folder = tmp_path / "work"
     folder.mkdir()
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["olmix-evalscript", *arguments],
-            cwd=folder,
-            env={**environment, **more},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        capfd.readouterr()
+        on_interrupt = signal.getsignal(signal.SIGINT)
+        with (
+            mock.patch.dict(os.environ, {**environment, **more}, clear=True),
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            patch.chdir(folder)
+            patch.setattr(sys, "argv", ["olmix-evalscript", *arguments])
+            patch.setattr(sys.modules["__main__"], "__package__", None)  # as in its script
+            with pytest.raises(SystemExit) as end:
+                main()
+        signal.signal(signal.SIGINT, on_interrupt)
+        out, err = capfd.readouterr()
+        return subprocess.CompletedProcess(arguments, int(end.value.code or 0), out, err)
 
     return run
 

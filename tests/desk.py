@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.swarm import build_swarm
@@ -27,8 +28,8 @@ LONG = 60  # seconds; what takes longer hangs
 
 # All the programs that a script may use besides olmo-cookbook-eval and those for storage.
 USERLAND = (
-    "awk", "cat", "cksum", "dd", "grep", "head", "ls", "mkdir", "mkfifo", "mktemp", "mv", "ps",
-    "readlink", "rm", "rmdir", "sleep", "sort", "tail", "wc",
+    "awk", "cat", "cksum", "date", "find", "grep", "ls", "mkdir", "mktemp", "mv", "paste", "ps",
+    "rm", "sed", "sleep", "sort", "tail", "tr", "uniq",
 )  # fmt: skip
 
 # What OLMo-core's Checkpointer.latest_checkpoint looks for in a step.
@@ -76,10 +77,6 @@ class Desk:
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
 
-    def without_pauses(self) -> None:
-        """Let the script try again at once."""
-        self.tool("sleep", "exit 0")
-
     def real(self, name: str) -> None:
         """Put an installed storage tool into the script's reach."""
         self.tool(name, f"PATH='{os.environ['PATH']}' exec '{need(name)}' \"$@\"")
@@ -89,26 +86,21 @@ class Desk:
         runs: Sequence[str],
         *,
         clusters: Sequence[str] = (WEKA,),
-        backend: str = "olmo_core",
-        tasks: Sequence[str] = TASKS,
-        extra: Sequence[str] = (),
         root: str | None = None,
-        dashboard: str = f"olmix-{GROUP}",
-        collect_options: Sequence[str] = (),
+        status: str = "succeeded",
+        **evaluation: Any,
     ) -> None:
         """Write the script of these runs, the clusters taking turns."""
         swarm = build_swarm(
             GROUP,
             [
-                experiment(run, cluster=cluster, weka=cluster == WEKA)
+                experiment(run, cluster=cluster, weka=cluster == WEKA, status=status)
                 for run, cluster in zip(runs, cycle(clusters))
             ],
             checkpoint_root=root,
         )
-        evaluation = Evaluation(
-            tuple(tasks), dashboard, "aus", backend, tuple(extra), tuple(collect_options)
-        )
-        self.path.write_text(render(swarm, evaluation, date(2026, 3, 6)))
+        chosen = {"tasks": TASKS, "dashboard": f"olmix-{GROUP}", **evaluation}
+        self.path.write_text(render(swarm, Evaluation(**chosen), date(2026, 3, 6)))
 
     def save(self, run: str, *files: str) -> None:
         """Put files of a run on Weka; a step alone is a complete checkpoint."""
@@ -141,7 +133,12 @@ class Desk:
         )
 
     def run_at_terminal(
-        self, *options: str, typed: bytes = b"", wait_for: str = "", **environment: str
+        self,
+        *options: str,
+        typed: bytes = b"",
+        again: bytes = b"",
+        wait_for: str = "",
+        **environment: str,
     ) -> tuple[int, str]:
         """Run the script at a terminal of its own, and type once something has been started."""
         everything = {**self.environment, **environment}
@@ -154,6 +151,9 @@ class Desk:
         if typed:
             until(lambda: wait_for in self.started())
             os.write(terminal, typed)
+        if again:
+            time.sleep(0.3)  # the first signal has been handled
+            os.write(terminal, again)
         output = b""
         try:
             while more := os.read(terminal, 4096):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from olmix_evalscript.clusters import KNOWN_CLUSTERS, similar_clusters
+from olmix_evalscript.cookbook import KNOWN_CLUSTERS, similar_clusters
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The console: what goes where, and what a terminal shows of it."""
+"""The console: what goes to which stream, and what a terminal shows."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,15 @@ def screen(shown: str) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def at_a_terminal(code: str, cwd: Path, **environment: str) -> str:
-    """What a terminal of 80 columns gets of Python code that has a console."""
+def at_a_terminal(
+    code: str,
+    cwd: Path,
+    environment: Mapping[str, str] = {},
+    *,
+    meanwhile: Callable[[int], None] = lambda process: None,
+    status: int = 0,
+) -> str:
+    """What a terminal of 80 columns gets of Python code, which ends with this status."""
     code = "from olmix_evalscript.console import Console\n" + textwrap.dedent(code)
     environment = {"TERM": "xterm", "COLUMNS": "80", "LINES": "24", **environment}
     pid, terminal = pty.fork()
@@ -49,6 +57,7 @@ def at_a_terminal(code: str, cwd: Path, **environment: str) -> str:
             os.execve(sys.executable, [sys.executable, "-c", code], environment)
         finally:
             os._exit(127)
+    meanwhile(pid)
     shown = b""
     try:
         while more := os.read(terminal, 65536):
@@ -56,8 +65,8 @@ def at_a_terminal(code: str, cwd: Path, **environment: str) -> str:
     except OSError:
         pass  # how Linux says that nobody has the terminal open any more
     os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, shown
+    _, ended = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(ended) == status, shown
     return shown.decode()
 
 
@@ -66,26 +75,21 @@ def test_paths_do_not_land_on_the_bar(tmp_path: Path) -> None:
         """
         import time
         console = Console()
-        with console.bar(2) as bar:
+        with console.report(2) as report:
             for name in ("one.sh", "two.sh"):
-                bar.status("Asking Beaker")
-                time.sleep(0.3)
+                report.status("Asking Beaker")
+                time.sleep(0.2)
                 console.note(f"found {name}")
-                time.sleep(0.3)
                 console.data(f"{name}\\n")
-                time.sleep(0.3)
-                bar.step()
+                time.sleep(0.2)
+                report.step()
         """,
         tmp_path,
     )
 
     assert "Asking Beaker" in shown
-    assert [line for line in screen(shown) if line] == [
-        "found one.sh",
-        "one.sh",
-        "found two.sh",
-        "two.sh",
-    ]
+    lines = [line for line in screen(shown) if line]
+    assert lines == ["found one.sh", "one.sh", "found two.sh", "two.sh"]
 
 
 def test_a_path_stays_when_the_bar_moves_on(tmp_path: Path) -> None:
@@ -93,11 +97,11 @@ def test_a_path_stays_when_the_bar_moves_on(tmp_path: Path) -> None:
         """
         import os, time
         console = Console()
-        with console.bar(2) as bar:
-            bar.status("Asking Beaker")
-            time.sleep(0.3)
+        with console.report(2) as report:
+            report.status("Asking Beaker")
+            time.sleep(0.2)
             console.data("one.sh\\n")
-            time.sleep(0.5)
+            time.sleep(0.3)
             os._exit(0)
         """,
         tmp_path,
@@ -108,31 +112,28 @@ def test_a_path_stays_when_the_bar_moves_on(tmp_path: Path) -> None:
     assert "Asking Beaker" in lines[1]
 
 
-def test_a_bar_within_another_is_the_other(tmp_path: Path) -> None:
-    at_a_terminal(
-        """
-        console = Console()
-        with console.bar(2) as outer, console.bar() as inner:
-            assert inner is outer
-        """,
-        tmp_path,
-    )
-
-
 TABLE = """
     from olmix_evalscript.tables import Column, Table
-    columns = (
-        Column("run name", ("succeeded-0001", "\\x1b[2Jfailed-0002"), urls=("https://a", "https://b")),
-        Column("status", ("succeeded", "failed"), is_coloured=True),
+    rows = (
+        ("succeeded-0001", "succeeded", "https://a"),
+        ("\\x1b[2Jfailed-0002", "failed", "https://b"),
     )
-    Console().table(Table("variant", columns, below=("1 succeeded", "1 failed")))
+    columns = (
+        Column("", "run name", lambda row: row[0], url=lambda row: row[2]),
+        Column("", "status", lambda row: row[1], is_coloured=True),
+    )
+    Console().table(Table("variant", columns, rows, ("1 succeeded", "1 failed")))
 """
 
 
-def test_a_table_has_a_line_for_each_row(tmp_path: Path) -> None:
-    shown = at_a_terminal(TABLE, tmp_path)
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a terminal gets of a table."""
+    return at_a_terminal(TABLE, tmp_path_factory.mktemp("table"))
 
-    assert screen(shown) == [
+
+def test_a_table_has_a_line_for_each_row(table: str) -> None:
+    assert screen(table) == [
         "run name         status",
         "succeeded-0001   succeeded",
         "?[2Jfailed-0002  failed",
@@ -142,36 +143,34 @@ def test_a_table_has_a_line_for_each_row(tmp_path: Path) -> None:
     ]
 
 
-def test_statuses_are_coloured_and_names_are_not(tmp_path: Path) -> None:
-    shown = at_a_terminal(TABLE, tmp_path)
-
-    assert shown.count("\x1b[32msucceeded\x1b[0m") == 2
-    assert shown.count("\x1b[31mfailed\x1b[0m") == 2
+def test_statuses_are_coloured_and_names_are_not(table: str) -> None:
+    assert table.count("\x1b[32msucceeded\x1b[0m") == 2
+    assert table.count("\x1b[31mfailed\x1b[0m") == 2
 
 
-def test_a_cell_links_to_its_url(tmp_path: Path) -> None:
-    assert LINK.findall(at_a_terminal(TABLE, tmp_path)) == ["https://a", "", "https://b", ""]
+def test_a_cell_links_to_its_url(table: str) -> None:
+    assert LINK.findall(table) == ["https://a", "", "https://b", ""]
 
 
 def test_no_color_takes_colours_and_leaves_links(tmp_path: Path) -> None:
-    shown = at_a_terminal(TABLE, tmp_path, NO_COLOR="1")
+    shown = at_a_terminal(TABLE, tmp_path, {"NO_COLOR": "1"})
 
     assert not re.search(r"\x1b\[3\dm", shown)
     assert "https://a" in shown
 
 
 def test_a_dumb_terminal_gets_text_alone(tmp_path: Path) -> None:
-    assert "\x1b" not in at_a_terminal(TABLE, tmp_path, TERM="dumb")
+    assert "\x1b" not in at_a_terminal(TABLE, tmp_path, {"TERM": "dumb"})
 
 
 def test_a_line_is_no_wider_than_the_terminal(tmp_path: Path) -> None:
-    shown = at_a_terminal(TABLE, tmp_path, COLUMNS="20")
+    shown = at_a_terminal(TABLE, tmp_path, {"COLUMNS": "20"})
 
     assert max(map(len, screen(shown))) <= 20
 
 
 def test_a_table_taller_than_the_terminal_has_its_heads_below_too(tmp_path: Path) -> None:
-    shown = at_a_terminal(TABLE, tmp_path, LINES="1")
+    shown = at_a_terminal(TABLE, tmp_path, {"LINES": "1"})
 
     assert screen(shown)[3] == screen(shown)[0] == "run name         status"
 
@@ -207,28 +206,17 @@ def test_a_message_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) ->
     assert capsys.readouterr().err == "warning: a?[2J?b?c\n"
 
 
-def test_where_no_bar_can_move_a_slow_step_is_a_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("quiet", "said"), [(False, "at 2.0\nat 13.0\n"), (True, "")])
+def test_without_a_bar_progress_is_a_line_now_and_then_unless_quiet(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, quiet: bool, said: str
 ) -> None:
     now = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    with Console().bar() as bar:
+    with Console(quiet=quiet).report() as report:
         for now[0] in (0.5, 2.0, 3.0, 13.0):
-            bar.status(f"at {now[0]}")
+            report.status(f"at {now[0]}")
 
-    assert capsys.readouterr().err == "at 2.0\nat 13.0\n"
-
-
-def test_quiet_has_no_such_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
-    with Console(quiet=True).bar() as bar:
-        now[0] = 100.0
-        bar.status("slow")
-
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == said
 
 
 def test_details_are_for_verbose(capsys: pytest.CaptureFixture[str]) -> None:

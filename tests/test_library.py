@@ -1,4 +1,4 @@
-"""What a launcher calls right after submitting."""
+"""The function that a launcher calls right after submitting."""
 
 from __future__ import annotations
 
@@ -67,36 +67,27 @@ def test_the_header_takes_the_swarms_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "message"),
     [
-        {"run_names": ["-rf"]},
-        {"run_names": ["a b"]},
-        {"user": "a/b"},
-        {"cluster": "a;b"},
-        {"swarm_name": "a\nb"},
-        {"tasks": ["a b"]},
+        ({"run_names": ["-rf"]}, "run name"),
+        ({"run_names": ["a b"]}, "run name"),
+        ({"run_names": []}, "run_names is empty"),
+        ({"run_names": "verify-58362402-0000"}, "run_names is one text: expected a list"),
+        ({"run_names": [*RUN_NAMES, RUN_NAMES[1]]}, f"{RUN_NAMES[1]} is given twice"),
+        ({"user": "a/b"}, "user"),
+        ({"cluster": "a;b"}, "cluster"),
+        ({"swarm_name": "a\nb"}, "swarm name"),
+        ({"tasks": ["a b"]}, "not a task name"),
+        ({"tasks": "lambada"}, "tasks is one text: expected a list"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
-    with pytest.raises(InvalidInputError):
+def test_a_wrong_argument_is_refused(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=message):
         generate(tmp_path, **change)
 
 
 def test_a_wrong_group_id_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="not a group ID"):
         generate_eval_script("x", run_names=["a"], user="k", cluster="c", weka=False)
-
-
-def test_tasks_as_one_text_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="tasks is one text: expected a list"):
-        generate(tmp_path, tasks="lambada")
-
-
-def test_run_names_as_one_text_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match="run_names is one text: expected a list"):
-        generate(tmp_path, run_names="verify-58362402-0000")
-
-
-def test_a_repeated_run_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInputError, match=f"{RUN_NAMES[1]} is given twice"):
-        generate(tmp_path, run_names=[*RUN_NAMES, RUN_NAMES[1]])

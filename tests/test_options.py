@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
@@ -22,29 +21,10 @@ def test_each_group_id_counts_once() -> None:
     assert options.groups == ["58362402", "6cf425be"]
 
 
-@pytest.mark.parametrize(
-    ("group_ids", "message"),
-    [
-        ((), "missing GROUP_ID, such as 58362402"),
-        (("verify",), "not a group ID"),
-        (("58362402", "6cf425be"), "expected only one GROUP_ID"),
-    ],
-)
-def test_a_command_for_one_swarm_needs_one_group_id(
-    group_ids: tuple[str, ...], message: str
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        _ = BeakerSwarmOptions(group_ids=group_ids).group
-
-
 @pytest.mark.parametrize("workspace", ["oe-data", "/", "ai2/", "/oe-data", "ai2/oe/data"])
 def test_a_workspace_has_an_owner_and_a_name(workspace: str) -> None:
     with pytest.raises(UsageError, match="OWNER/NAME"):
         SearchOptions(workspace=(workspace,)).source()
-
-
-def test_a_snapshot_is_read_in_place_of_beaker() -> None:
-    assert SwarmOptions(snapshot="x.yaml").source().snapshot == Path("x.yaml")
 
 
 @pytest.mark.parametrize(

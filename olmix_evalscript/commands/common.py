@@ -1,4 +1,4 @@
-"""What several commands do: find a swarm, choose tasks, write a file."""
+"""Find a swarm, report warnings and choose tasks, for several commands."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def find_swarm(
     safety: SafetyOptions,
     console: Console,
 ) -> Swarm:
-    """Find a swarm, and report what was found and what is worth a warning.
+    """Find a swarm, and report its variants and warnings.
 
     Raises:
-        EvalScriptError: If there is no such swarm, or none that the options let through.
+        EvalScriptError: If there is no such swarm, or the options refuse it.
     """
     report_workspaces(source, console)
     swarm = source.swarm(group_id, console.report, variants.checkpoint_root, variants.status)
@@ -41,10 +41,10 @@ def find_swarm(
 
 
 def warn(warnings: Sequence[str], console: Console, safety: SafetyOptions) -> None:
-    """Say what is worth a warning.
+    """Report warnings.
 
     Raises:
-        EvalScriptError: If anything is, and --strict was given.
+        EvalScriptError: If there are any, and --strict was given.
     """
     for warning in warnings:
         console.warn(warning)
@@ -52,23 +52,23 @@ def warn(warnings: Sequence[str], console: Console, safety: SafetyOptions) -> No
 
 
 def stop_if_strict(warnings: Sequence[str], safety: SafetyOptions) -> None:
-    """Heed --strict, once the warnings have been said.
+    """Refuse warnings that have been reported, if --strict was given.
 
     Raises:
-        EvalScriptError: If there are any, and it was given.
+        EvalScriptError: If there are any, and --strict was given.
     """
     if warnings and safety.strict:
         raise EvalScriptError("stopped because of the warnings above (--strict)")
 
 
 def report_workspaces(source: ExperimentSource, console: Console) -> None:
-    """Say where is looked, if no option did."""
+    """Report which workspaces are searched, if no option named them."""
     if source.assumed:
         console.note(f"Looking only in {', '.join(source.workspaces)} ({source.assumed})")
 
 
 def report_swarm(swarm: Swarm, console: Console) -> None:
-    """Say how many variants there are, what was ignored, and what is worth a warning."""
+    """Report how many variants there are, what was ignored, and the warnings."""
     skipped = swarm.skipped
     kinds = (
         (skipped.other_jobs, "job that is not a training run", "jobs that are not training runs"),

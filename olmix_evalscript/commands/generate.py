@@ -48,12 +48,11 @@ def generate(
 ) -> None:
     """Write the script that evaluates a swarm, and print its path.
 
-    ARGUMENTS after -- are passed on to olmo-cookbook-eval.
+    ARGUMENTS after -- are options of olmo-cookbook-eval, written into the script.
     """
     from olmix_evalscript.commands.common import find_swarm, warn
     from olmix_evalscript.library import script_path, today
-    from olmix_evalscript.script import evaluation_warnings, render
-    from olmix_evalscript.scriptfile import write_script
+    from olmix_evalscript.script import evaluation_warnings, render, write_script
 
     console = general.console(context)
     source = finding.source()
@@ -94,22 +93,24 @@ def generate(
 
 
 def _settings(
-    options: EvaluationOptions, extra_arguments: tuple[str, ...], console: Console
+    options: EvaluationOptions, arguments: tuple[str, ...], console: Console
 ) -> Evaluation:
-    """Options before the config file, the config file before the defaults; the dashboard is
-    empty where none was named."""
+    """Options before the config file, the config file before the defaults; the dashboard is empty
+    unless it was named."""
     from olmix_evalscript.commands.common import choose_tasks, load_config
+    from olmix_evalscript.cookbook import parse_arguments
     from olmix_evalscript.script import Evaluation, check_evaluation
 
     config = load_config(options, console)
+    priority, others = parse_arguments(arguments)
     return check_evaluation(
         Evaluation(
             tasks=choose_tasks(options, config),
             dashboard=options.dashboard or "",
             cluster=options.eval_cluster or config.cluster or Evaluation.cluster,
             model_backend=options.model_backend or config.model_backend or Evaluation.model_backend,
-            extra_arguments=extra_arguments,
-            collect_options=options.words,
+            priority=priority,
+            arguments=others,
         )
     )
 
@@ -117,14 +118,14 @@ def _settings(
 def _make_all(groups: Sequence[str], make: Callable[[str], int], console: Console) -> int:
     """Make the script of one group after another, and go on after a failure."""
     statuses = []
-    with console.bar(len(groups)) as bar:
+    with console.report(len(groups)) as report:
         for group_id in groups:
             try:
                 statuses.append(make(group_id))
             except EvalScriptError as error:
                 console.error(error)
                 statuses.append(EXIT_FAILED)
-            bar.step()
+            report.step()
     failed = [id for id, status in zip(groups, statuses, strict=True) if status == EXIT_FAILED]
     console.note(
         f"{len(groups) - len(failed)} of {len(groups)} groups done"

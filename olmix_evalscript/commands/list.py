@@ -1,4 +1,4 @@
-"""``list``: the swarms on Beaker."""
+"""``list``: print the swarms on Beaker."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import typer
 
 from olmix_evalscript.cli import command
-from olmix_evalscript.options import (
-    GeneralOptions,
-    ListOptions,
-    SearchOptions,
-)
+from olmix_evalscript.commands.common import report_workspaces
+from olmix_evalscript.library import script_path
+from olmix_evalscript.options import GeneralOptions, ListOptions, SearchOptions
+from olmix_evalscript.swarm import all_swarms
+from olmix_evalscript.tables import Listed, swarm_table
 
 
 @command(
@@ -31,12 +31,6 @@ def list_swarms(
 
     By default, yours of the last 30 days; with --workspace, everyone's.
     """
-    from olmix_evalscript.commands.common import report_workspaces
-    from olmix_evalscript.library import script_path
-    from olmix_evalscript.overview import summary_data, swarm_rows, swarm_table
-    from olmix_evalscript.swarm import all_swarms
-    from olmix_evalscript.tables import tab_separated
-
     console = general.console(context)
     source = search.source()
     mine = source.author is None and not search.workspace
@@ -44,21 +38,17 @@ def list_swarms(
     with console.report() as report:
         swarms = all_swarms(source.pages(report, mine=mine))
     folder = Path(output.output_dir)
-    data = [
-        summary_data(swarm, _if_exists(script_path(folder, swarm.group_id))) for swarm in swarms
-    ]
+    table = swarm_table(
+        [Listed(swarm, _if_exists(script_path(folder, swarm.group_id))) for swarm in swarms]
+    )
     if output.json:
-        console.data(json.dumps(data, indent=2) + "\n")
-        return
-    if not data:
+        console.data(json.dumps(table.data(), indent=2) + "\n")
+    elif swarms:
+        console.table(table)
+    else:
         console.note(
             "No swarms found. Look further back with --since, or elsewhere with --workspace."
         )
-        return
-    if console.is_terminal:
-        console.table(swarm_table(data))
-    else:
-        console.data(tab_separated(swarm_rows(data)))
 
 
 def _if_exists(path: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""``snapshot``: what Beaker says of a swarm, in a file."""
+"""``snapshot``: save what Beaker says about a swarm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 import typer
 
 from olmix_evalscript.cli import command
+from olmix_evalscript.commands.common import report_swarm, report_workspaces
+from olmix_evalscript.files import write_whole
 from olmix_evalscript.options import BeakerSwarmOptions, GeneralOptions, SnapshotOptions
+from olmix_evalscript.snapshot import dump
+from olmix_evalscript.swarm import build_swarm
 
 
 @command(
@@ -24,11 +28,6 @@ def snapshot(
     general: GeneralOptions,
 ) -> None:
     """Save what Beaker says about a swarm, without environment variables or secrets."""
-    from olmix_evalscript.commands.common import report_swarm, report_workspaces
-    from olmix_evalscript.files import write_whole
-    from olmix_evalscript.snapshot import dump
-    from olmix_evalscript.swarm import build_swarm
-
     console = general.console(context)
     source, group_id = finding.source(), finding.group
     report_workspaces(source, console)
