@@ -53,7 +53,7 @@ class FitData:
 
 
 def fit_warnings(data: FitData) -> list[str]:
-    """A line for each thing that makes the fit doubtful."""
+    """A warning for each thing that makes a poor fit, a line each."""
     return [
         *_mixture_warnings(data),
         *_same(data.variants, data.ratios, "mixture"),

@@ -387,7 +387,7 @@ def test_results_of_other_runs_alone_are_refused_with_one_of_them(run: Run, work
         *((("--step", step), "is not a step") for step in ("last", "-1", "0", "9" * 13)),
     ],
 )
-def test_options_of_no_sense_are_refused(
+def test_wrong_options_are_refused(
     run: Run, work: Path, options: tuple[str, ...], problem: str
 ) -> None:
     result = run("collect", "58362402", *DEMO, *options)

@@ -93,7 +93,7 @@ def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:
         "\x00",
     ],
 )
-def test_a_config_of_no_use_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_unusable_config_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InvalidInputError, match="config"):
         config(tmp_path, text)
 
@@ -104,7 +104,9 @@ def test_a_missing_config_is_named(tmp_path: Path) -> None:
 
 
 @given(st.text())
-def test_no_text_is_beyond_it(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_text_gives_an_error_that_names_the_config(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
     path = tmp_path_factory.mktemp("config") / "config.yaml"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
 
@@ -128,7 +130,7 @@ filtering: {drop_metrics: [piqa], obj_weights: {lambada: 7/52.0}}
 """
 
 
-def test_settings_of_a_fit_of_inloop_metrics_are_of_no_use(tmp_path: Path) -> None:
+def test_settings_of_a_fit_of_inloop_metrics_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="inloop eval block is not a task list"):
         config(tmp_path, INLOOP + "regression: {seed: 3}\n")
 
@@ -152,7 +154,7 @@ def test_the_settings_of_a_fit_are_read_with_their_types(tmp_path: Path) -> None
         ("[piqa]", "piqa", "drop_metrics is not a list"),
     ],
 )
-def test_settings_of_a_fit_of_no_use_are_refused(
+def test_unusable_settings_of_a_fit_are_refused(
     tmp_path: Path, old: str, new: str, problem: str
 ) -> None:
     with pytest.raises(InvalidInputError, match=problem):

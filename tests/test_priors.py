@@ -116,6 +116,6 @@ def test_a_source_with_some_pinned_topics_stays_apart_with_a_warning(tmp_path: P
         ("data: {sources: [5]}\npriors: {relative_sizes: {a: 1}, token_counts: {a: 1}}", "a name"),
     ],
 )  # fmt: skip
-def test_priors_of_no_use_are_refused(tmp_path: Path, text: str, problem: str) -> None:
+def test_unusable_priors_are_refused(tmp_path: Path, text: str, problem: str) -> None:
     with pytest.raises(InvalidInputError, match=problem):
         priors(tmp_path, text)

@@ -100,8 +100,8 @@ def collect(
         data = _fit_data(mixed, collected)
         with console.report() as report:
             report.status("Checking mixtures and results")
-            doubtful, quality = fit_warnings(data), explained(data)
-        warn([*surprises, *doubtful], console, safety)
+            poor_fit, quality = fit_warnings(data), explained(data)
+        warn([*surprises, *poor_fit], console, safety)
         if quality:
             console.note(f"How well mixtures explain results: {quality}")
         dropped = set(mixed.domains) - set(data.domains)
