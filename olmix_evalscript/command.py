@@ -5,10 +5,8 @@ options. That, known programs in front of it, and a shell's text that is a list 
 read. Whatever else names a trainer and may name a group is an error, so that no run is missed.
 Nothing is expanded or evaluated.
 
-The trainers are click programs, and click hands each option of theirs to a getopt-like
-parser: ``-n X``, ``-nX``, ``--run-name X`` and ``--run-name=X`` are one and the same, and so
-is the single word ``"-n X"`` that the launchers write. The standard library's getopt follows
-the same rules.
+The trainers are click programs: ``-n X``, ``-nX``, ``--run-name X`` and ``--run-name=X`` are one
+and the same, and so is the single word ``"-n X"`` that the launchers write.
 """
 
 from __future__ import annotations
@@ -33,13 +31,14 @@ BOOLEANS = {
     **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
 }
 
+_KNOWN = r"\b(?:olmix|regmixer)[\w./-]{0,60}?\btrain\b"
 #: What names a trainer for certain.
-_TRAINER = re.compile(r"\btrain\.py\b|\b(?:olmix|regmixer)[\w./-]{0,60}?\btrain\b")
+_TRAINER = re.compile(rf"\btrain\.py\b|{_KNOWN}")
+#: A known trainer with its subcommand, wherever its group stands.
+_TRAINER_CALL = re.compile(rf"{_KNOWN}(?:\.py)?['\"]?\s+['\"]?train\b")
 #: What may be a trainer if there is a group, and if there is a variable.
 _TRAIN = re.compile(r"\btrain\b")
-_TRAIN_AND_VARIABLE = re.compile(
-    r"\b(?:olmix|regmixer)[\w./-]{0,60}?\btrain\b|\btrain(?:\.py)?['\"]?\s+['\"]?(?:train\b|[$`])"
-)
+_TRAIN_AND_VARIABLE = re.compile(rf"{_KNOWN}|\btrain(?:\.py)?['\"]?\s+['\"]?(?:train\b|[$`])")
 #: The option that names a group, and the group if it is plain.
 _GROUP = re.compile(
     r"(?<![\w-])(?:-g|--group-id)[=\s'\"\\]*(?:([0-9a-f]{8})(?![\w$`])|[0-9a-f]{4}|[$`{%])"
@@ -83,8 +82,8 @@ _TESTS = frozenset("[ [[ cmp diff false grep test".split())  # noqa: SIM905
 #: Words of a shell that decide whether, where or how often commands run.
 _CONTROL = frozenset(
     """
-    ! break case continue coproc do done elif else esac exit fi for function if popd pushd return
-    select then until while { }
+    ! break builtin case command continue coproc do done elif else esac eval exit fi for function if
+    popd pushd return select then until while { }
     """.split()  # noqa: SIM905 - one word a line would hide the rest
 )
 _SHELL_SETTING = re.compile(r"[-+][aeux]*o?|pipefail")
@@ -123,14 +122,7 @@ class _Call:
 
 
 def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
-    """Cut a task's command down to the trainer's script and its arguments.
-
-    Args:
-        words: The task's command and arguments.
-
-    Returns:
-        The words from the trainer's script on, or None if no trainer is run. What stands before
-        (launchers, environment variables) and after (redirections, further commands) is dropped.
+    """The words from the trainer's script on, or None if a task's command trains nothing.
 
     Raises:
         TrainerCommandError: If it names a trainer and does not plainly run it.
@@ -166,7 +158,7 @@ def _call_of(words: Sequence[str]) -> _Call | None:
 
 def _concerns(text: str) -> bool:
     """Whether a text names what may be a trainer, and a group or what may become one."""
-    if _TRAIN.search(text) and _GROUP.search(text):
+    if _TRAIN.search(text) and (_GROUP.search(text) or _TRAINER_CALL.search(text)):
         return True
     return ("$" in text or "`" in text) and bool(_TRAIN_AND_VARIABLE.search(text))
 
@@ -223,7 +215,7 @@ def _behind_starters(words: Sequence[str]) -> list[str]:
     """The program that those in front of it start, with its arguments; a module as its file."""
     rest = list(words)
     for _ in range(MAX_STARTERS):
-        while rest and _ASSIGNMENT.match(rest[0]):
+        while rest and _ASSIGNMENT.match(rest[0]) and not _TRAINER.search(rest[0]):
             rest.pop(0)
         if not rest:
             break
@@ -242,6 +234,8 @@ def _behind_starters(words: Sequence[str]) -> list[str]:
             if behind is None:
                 break
             rest = behind
+            if name == "torchrun":
+                break
         else:
             break
     return rest
@@ -277,7 +271,8 @@ def _behind_python(words: list[str]) -> list[str]:
 
 
 def _module(words: list[str]) -> list[str]:
-    return [words[0].replace(".", "/") + ".py", *words[1:]] if words else []
+    is_name = words and re.fullmatch(r"[\w.]+", words[0])
+    return [words[0].replace(".", "/") + ".py", *words[1:]] if is_name else []
 
 
 def _shell_text(words: Sequence[str]) -> list[str]:
@@ -298,6 +293,12 @@ class _Command:
     after: str = ""
     writes: bool = False  # to a file
 
+    @property
+    def name(self) -> str:
+        """The shell's own word or the program, behind assignments."""
+        names = (w for w in self.words if w not in ("time", "-p") and not _ASSIGNMENT.match(w))
+        return next(names, "")
+
 
 def _in_text(text: str, depth: int = 0) -> _Call | None:
     """The call that a shell's text makes, if it is a list of simple commands."""
@@ -310,7 +311,7 @@ def _in_text(text: str, depth: int = 0) -> _Call | None:
     is_alternative = False  # behind a ||
     for command in _commands(text):
         is_alternative = command.before == "||" or (is_alternative and command.before == "|")
-        if command.words[0] == "cd":
+        if command.name == "cd":
             folder = posixpath.join(folder, _entered(command, is_alternative, text))
             continue
         call = _in_words(command.words, folder, depth)
@@ -330,7 +331,7 @@ def _in_text(text: str, depth: int = 0) -> _Call | None:
 
 def _entered(command: _Command, is_alternative: bool, text: str) -> str:
     """The folder that a ``cd`` enters for all commands behind it."""
-    is_certain = not is_alternative and command.before != "|" and command.after not in ("|", "&")
+    is_certain = not is_alternative and command.before != "|" and command.after != "|"
     if not is_certain or len(command.words) != 2 or command.words[1][:1] == "-":
         raise _unreadable("its folder is left to a shell", text)
     return command.words[1]
@@ -338,7 +339,7 @@ def _entered(command: _Command, is_alternative: bool, text: str) -> str:
 
 def _control(command: _Command, is_alternative: bool, call: _Call | None) -> str:
     """Why a shell decides what a command does, or what others do because of it."""
-    name = command.words[0]
+    name = command.name
     is_guard = name == "exit" and is_alternative  # cd x || exit 1
     is_test = name in _TESTS and command.after in ("&&", "||")
     is_odd_set = name == "set" and not all(map(_SHELL_SETTING.fullmatch, command.words[1:]))
@@ -353,9 +354,7 @@ def _control(command: _Command, is_alternative: bool, call: _Call | None) -> str
         return ""
     if re.search(r"[*?\[{]", call.words[0]) or "$" in "".join(call.words[1:]):
         return "a shell fills in its script or options"
-    if is_alternative:
-        return "it runs only if another command fails"
-    return "it runs in the background" if command.after == "&" else ""
+    return "it runs only if another command fails" if is_alternative else ""
 
 
 def _suspect(command: _Command) -> str:
@@ -390,6 +389,8 @@ def _commands(text: str) -> Iterator[_Command]:
             redirection = value
         elif kind == "comment":
             continue
+        elif value == "&":
+            raise _unreadable("it runs commands in the background", text)
         elif redirection or (not command.words and value not in ("", "\n")):
             raise _unreadable("its shell command cannot be read", text)
         elif command.words:
@@ -404,7 +405,9 @@ def _commands(text: str) -> Iterator[_Command]:
 
 def _unquoted(word: str) -> str:
     """A word as a shell makes it of what is written, but for variables."""
-    return _QUOTED.sub(_content, word) if re.search(r"['\"\\]", word) else word
+    if word[0] == "'" and word.find("'", 1) == len(word) - 1:
+        return word[1:-1]
+    return _QUOTED.sub(_content, word)
 
 
 def _content(quoted: re.Match[str]) -> str:
@@ -416,7 +419,7 @@ def _content(quoted: re.Match[str]) -> str:
 
 def _run(call: _Call) -> TrainerRun:
     options = _options(call)
-    last = {name: values[-1] for name, values in options.items()}
+    last = {name: values[-1] for name, values in options.items() if values}
     run_name, group_id = last.get("run-name", ""), last.get("group-id", "")
     if not run_name or not group_id:
         missing = "run name (-n)" if not run_name else "group ID (-g)"
@@ -449,28 +452,34 @@ def _run(call: _Call) -> TrainerRun:
         train_type=last.get("train-type"),
         global_batch_size=last.get("global-batch-size"),
         start_checkpoint=last.get("checkpoint-path") or None,
-        source_literals=tuple(options.get("source", ())),
+        source_literals=tuple(options["source"]),
     )
 
 
 def _options(call: _Call) -> dict[str, list[str]]:
     """Long option name to all its values, stripped as the trainers do; the last one counts."""
-    trainer, rest = call.trainer, list(call.words[2:])
-    short = "".join(f"{letter}:" for letter in trainer.options)
-    long = [*(f"{name}=" for name in trainer.options.values()), *trainer.flags]
-    options: dict[str, list[str]] = {}
-    while rest:
-        try:
-            pairs, rest = getopt.getopt(rest, short, long)
-        except getopt.GetoptError as error:
-            raise TrainerCommandError(
-                f"its trainer command cannot be read: {error}", _group_id("\n".join(call.words))
-            ) from None
-        if rest and rest.pop(0) != "":  # early 2025's regmixer passed "" for no -C
-            raise TrainerCommandError(
-                "its trainer command has a stray argument", _group_id("\n".join(call.words))
-            )
-        for name, value in pairs:
-            bare = name.lstrip("-")
-            options.setdefault(trainer.options.get(bare, bare), []).append(value.strip())
+    options: dict[str, list[str]] = {name: [] for name in call.trainer.options.values()}
+    words = iter(call.words[2:])
+    for word in words:
+        if word == "" or word.removeprefix("--") in call.trainer.flags:
+            continue  # early 2025's regmixer passed "" for no -C
+        if word.startswith("--"):
+            name, is_joined, value = word[2:].partition("=")
+        elif word.startswith("-"):
+            name = call.trainer.options.get(word[1:2], "")
+            is_joined = value = word[2:]
+        else:
+            raise _malformed(f"has a stray argument: {word[:60]!a}", call)
+        if name not in options:
+            raise _malformed(f"has an option that the trainer lacks: {word[:60]!a}", call)
+        if not is_joined:
+            following = next(words, None)
+            if following is None:
+                raise _malformed(f"has no value for {word!a}", call)
+            value = following
+        options[name].append(value.strip())
     return options
+
+
+def _malformed(reason: str, call: _Call) -> TrainerCommandError:
+    return TrainerCommandError(f"its trainer command {reason}", _group_id("\n".join(call.words)))

@@ -12,19 +12,19 @@ class InvalidInputError(EvalScriptError):
 
 
 class UsageError(InvalidInputError):
-    """An argument or option that cannot be meant, wherever it is noticed; exit status 2."""
+    """An argument or option that is wrong as it is written; exit status 2."""
 
 
 class BeakerError(EvalScriptError):
-    """Beaker could not be asked, or did not answer."""
+    """Beaker could not be reached, or did not answer."""
 
 
 class SwarmError(EvalScriptError):
-    """Beaker answered, and no trustworthy script can be made of the answer."""
+    """Beaker answered, but the answer is not enough for a script that can be trusted."""
 
 
 class TrainerCommandError(EvalScriptError):
-    """A command that runs a trainer, but does not say plainly which run it trains."""
+    """A command that names a trainer, but does not plainly say which run it trains."""
 
     def __init__(self, message: str, group_id: str | None = None) -> None:
         super().__init__(message)
@@ -32,4 +32,4 @@ class TrainerCommandError(EvalScriptError):
 
 
 class FitError(EvalScriptError):
-    """Mixtures, priors or evaluation results of which no sound fit can be made."""
+    """Mixtures, priors or evaluation results that are not enough for a sound fit."""

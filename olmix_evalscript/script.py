@@ -205,13 +205,13 @@ def _variants(swarm: Swarm, roots: Sequence[str]) -> list[str]:
         shared = _shared_beginning(list(names.values()), swarm.group_id)
         if shared:
             lines.append(f"NAME{suffix}={_quote(shared)}")
-            calls.append(f'{_lister(root)} "$ROOT{suffix}/$NAME{suffix}"')
+            calls.append(_listing(root, f"$ROOT{suffix}/$NAME{suffix}"))
         for variant, name in names.items():
             check_name("run name", name)  # it stands between double quotes
             beginning = f"${{NAME{suffix}}}" if shared else ""
             runs.append((variant, f'"$ROOT{suffix}/{beginning}{name.removeprefix(shared)}"'))
             if not shared:
-                calls.append(f'{_lister(root)} "$ROOT{suffix}/{name}"')
+                calls.append(_listing(root, f"$ROOT{suffix}/{name}"))
     rows = [(number, f"  [{number}]={path}") for number, path in runs]
     rows += [
         (v.number, f"  # {v.number}: {printable(v.run_name)} is lost (it was saved to /tmp)")
@@ -223,14 +223,21 @@ def _variants(swarm: Swarm, roots: Sequence[str]) -> list[str]:
         "RUNS=( # [variant]=the folder of its checkpoints",
         *(line for _, line in sorted(rows)),
         ")",
-        *_list_files(calls),
+        "list_files() { # all files of these runs, tensors (__0_0.distcp, ...) as one",
+        *(f"  {call} &&" for call in calls[:-1]),
+        f"  {calls[-1]}",
+        "}",
     ]
 
 
-def _list_files(calls: Sequence[str]) -> list[str]:
-    if len(calls) == 1:
-        return [f"list_files() {{ {calls[0]}; }} # those in these folders"]
-    return ["list_files() {", *(f"  {call} &&" for call in calls[:-1]), f"  {calls[-1]}", "}"]
+def _listing(root: str, beginning: str) -> str:
+    """The call that lists the files of a root whose paths begin so.
+
+    The delimiter makes one entry of all tensors, ``__0_0.distcp`` and so on. Weka's S3 interface may
+    know only the slash.
+    """
+    lister = _lister(root)
+    return f'{lister} "{beginning}"' + " --delimiter __" * (lister == "list_s3")
 
 
 def _shared_beginning(names: Sequence[str], group_id: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -157,3 +158,11 @@ def result_line(
         **more,
     }
     return json.dumps(record) + "\n"
+
+
+def settings(script: str, name: str) -> list[str]:
+    """The values of one of a script's settings, as bash reads them."""
+    top = script.partition("# --- From here")[0].replace("exit 2", ":")
+    words = f'printf "%s\\0" "${{{name}[@]}}"'
+    done = subprocess.run(["bash", "-c", top + words], capture_output=True, text=True, check=True)
+    return done.stdout.split("\0")[:-1]

@@ -19,6 +19,7 @@ from olmix_evalscript import __version__
 from olmix_evalscript.cli import COMMANDS, main
 from tests.conftest import FIXTURES, Run
 from tests.desk import LONG, until
+from tests.factories import settings
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, variants
 from tests.test_console import at_a_terminal
 
@@ -69,13 +70,6 @@ def call(
 def demo(call: Call) -> Call:
     """Run generate on the demo swarm, and give its script."""
     return lambda *arguments: call("generate", "58362402", "--snapshot", DEMO, *arguments)
-
-
-def values(script: str, setting: str) -> list[str]:
-    """The values of one of the script's settings."""
-    block = re.search(rf"^{setting}=(\(.*?^\)|'.*?'$|\(\)$)", script, re.M | re.S)
-    assert block is not None
-    return re.findall(r"'(.*?)'", block[1])
 
 
 # --- help and usage -----------------------------------------------------------------------
@@ -167,7 +161,7 @@ def test_wrong_usage_is_one_line_and_exits_2_before_beaker_is_asked(
         ([*G, "--config", "missing.yaml"], "missing.yaml"),
         ([*G, "--snapshot", "missing.yaml"], "missing.yaml"),
         (["show", "6cf425be", "--snapshot", DEMO], "it holds group 58362402"),
-        ([*G, "--snapshot", DEMO, "-o", "x" * 300], "cannot write"),
+        ([*G, "--snapshot", DEMO, "-o", "x" * 300], "cannot read"),
         (["collect", "58362402", "--snapshot", DEMO, "-o", "x" * 300], "cannot "),
         ([*G, "--snapshot", DEMO, "--status", "failed"], "is failed (8 succeeded)"),
         (["generate", "e6f1a2b3", "--snapshot", GAPS, "--strict"], "(--strict)"),
@@ -196,9 +190,9 @@ def test_flags_beat_the_config_and_the_config_beats_the_defaults(
 
     script = demo("-o", "-", "--config", "c.yaml", "--eval-cluster", "80g").stdout
 
-    assert values(script, "TASKS") == ["piqa"]
-    assert values(script, "CLUSTER") == ["80g"]
-    assert values(script, "MODEL_BACKEND") == ["olmo_core"]
+    assert settings(script, "TASKS") == ["piqa"]
+    assert settings(script, "CLUSTER") == ["80g"]
+    assert settings(script, "MODEL_BACKEND") == ["olmo_core"]
 
 
 def test_tasks_and_sets_on_the_command_line_add_up_in_place_of_the_configs(
@@ -207,7 +201,7 @@ def test_tasks_and_sets_on_the_command_line_add_up_in_place_of_the_configs(
     (tmp_path / "c.yaml").write_text("eval_tasks: [piqa]\n")
     options = ("--config", "c.yaml", "--task-set", "offline-bpb", "-t", "lambada", "-t", "zebra")
 
-    tasks = values(demo("-o", "-", *options).stdout, "TASKS")
+    tasks = settings(demo("-o", "-", *options).stdout, "TASKS")
 
     assert (len(tasks), tasks[-2:]) == (18, ["lambada", "zebra"])
 
@@ -232,9 +226,8 @@ def test_unknown_names_are_used_with_a_warning(
 def test_arguments_after_two_dashes_go_into_the_script(demo: Call) -> None:
     script = demo("-o", "-", "--", "--priority", "high", "-g").stdout
 
-    block = re.search(r"^\w+_ARGS=\((.*?)\)$", script, re.M | re.S)
-    assert block is not None
-    assert block[1].split() == ["'--priority'", "'high'", "'-g'"]
+    assert settings(script, "PRIORITY") == ["high"]
+    assert settings(script, "EVAL_ARGS") == ["--use-gantry"]
 
 
 @pytest.mark.parametrize("arguments", [[*G, "-q"], ["-q", *G]])

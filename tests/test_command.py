@@ -1,14 +1,19 @@
-"""What a command line says about a training run, in every form that click accepts."""
+"""Commands: the run that each trains, in every form that launchers, bash and click accept."""
 
 from __future__ import annotations
 
+import functools
 import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from olmix_evalscript.beaker import parse_spec
@@ -16,6 +21,7 @@ from olmix_evalscript.command import parse_trainer, trainer_words
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.model import Source, TrainerRun
 
+VERIFY = "verify-tokens-140m-58362402-0000"
 SPECS = Path(__file__).parent / "specs"
 #: As the trainers declare them; the flag apart.
 OPTIONS = {
@@ -59,8 +65,15 @@ REGMIXER_SETTINGS = {
 }
 RUN = TrainerRun("olmix", "run-58362402-0000", "58362402", "ai2/jupiter", "kylel", weka=True)
 WORDS = ["-n", RUN.run_name, "-g", "58362402", "-c", "ai2/jupiter", "-u", "KYLEL", "-w", "True"]
-COMMAND = ["olmix/launch/train.py", "train", *WORDS]
+SCRIPT = "olmix/launch/train.py"
+COMMAND = [SCRIPT, "train", *WORDS]
 TEXT = shlex.join(COMMAND)
+ARGS = shlex.join(WORDS)
+ENTRY = ["bash", "/gantry/entrypoint.sh"]
+
+
+def shell(text: str, *arguments: str) -> list[str]:
+    return ["bash", "-c", text, *arguments]
 
 
 def click_reads(arguments: list[str]) -> dict[str, object]:
@@ -75,148 +88,288 @@ def click_reads(arguments: list[str]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("file", "expected"),
+    ("file", "run_name", "cluster", "weka"),
     [
-        (
-            "olmix-gantry-augusta-torchrun",
-            TrainerRun(
-                "olmix",
-                "verify-tokens-140m-58362402-0000",
-                "58362402",
-                "ai2/augusta-google-1",
-                "kylel",
-                False,
-            ),
-        ),
-        (
-            "olmix-gantry-handwritten-name",
-            TrainerRun(
-                "olmix", "mix-heavy-code", "8f3a9c2b", "ai2/jupiter-cirrascale-2", "kylel", False
-            ),
-        ),
-        (
-            "olmix-gantry-s3",
-            TrainerRun(
-                "olmix",
-                "verify-tokens-140m-58362402-0000",
-                "58362402",
-                "ai2/neptune-cirrascale",
-                "kylel",
-                False,
-            ),
-        ),
-        (
-            "olmix-gantry-weka",
-            TrainerRun(
-                "olmix",
-                "verify-tokens-140m-58362402-0000",
-                "58362402",
-                "ai2/jupiter-cirrascale-2",
-                "kylel",
-                True,
-            ),
-        ),
-        (
-            "regmixer-weka",
-            TrainerRun(
-                "regmixer",
-                "olmo2-5xC-30m-dense-6cf425be-0049",
-                "6cf425be",
-                "ai2/jupiter-cirrascale-2",
-                "kylel",
-                True,
-            ),
-        ),
+        ("olmix-gantry-augusta-torchrun", VERIFY, "ai2/augusta-google-1", False),
+        ("olmix-gantry-handwritten-name", "mix-heavy-code", "ai2/jupiter-cirrascale-2", False),
+        ("olmix-gantry-s3", VERIFY, "ai2/neptune-cirrascale", False),
+        ("olmix-gantry-weka", VERIFY, "ai2/jupiter-cirrascale-2", True),
+        ("regmixer-weka", "olmo2-5xC-30m-dense-6cf425be-0049", "ai2/jupiter-cirrascale-2", True),
     ],
 )
-def test_the_launchers_specs_are_read(file: str, expected: TrainerRun) -> None:
+def test_the_launchers_specs_are_read(file: str, run_name: str, cluster: str, weka: bool) -> None:
     (task,) = parse_spec((SPECS / f"{file}.yaml").read_text())
+    trainer = file.partition("-")[0]
+    group_id = {"mix-heavy-code": "8f3a9c2b", VERIFY: "58362402"}.get(run_name, "6cf425be")
+    settings = REGMIXER_SETTINGS if trainer == "regmixer" else SETTINGS
 
-    settings = REGMIXER_SETTINGS if expected.trainer == "regmixer" else SETTINGS
     run = parse_trainer(task.words)
 
     assert run is not None
-    assert replace(run, global_batch_size=None) == replace(expected, **settings)  # type: ignore[arg-type]
+    assert replace(run, global_batch_size=None) == TrainerRun(
+        trainer,
+        run_name,
+        group_id,
+        cluster,
+        "kylel",
+        weka,
+        **settings,  # type: ignore[arg-type]
+    )
 
 
-@pytest.mark.parametrize("file", sorted(SPECS.glob("*.yaml")), ids=lambda file: file.stem)
-@pytest.mark.parametrize(
-    "form",
-    [
-        lambda short, value: [short, value],
-        lambda short, value: [f"{short}{value}"],
-        lambda short, value: [f"{short} {value}"],
-        lambda short, value: [OPTIONS.get(short, "--weka"), value],
-        lambda short, value: [f"{OPTIONS.get(short, '--weka')}={value}"],
-    ],
-    ids=["-n X", "-nX", "'-n X'", "--run-name X", "--run-name=X"],
-)
-def test_every_form_of_the_options_means_the_same(file: Path, form: object) -> None:
-    assert callable(form)
-    (task,) = parse_spec(file.read_text())
-    start = task.words.index("train") + 1
-    joined = " ".join(task.words[start:]).split(" -")
-    pairs = [part.removeprefix("-").split(" ", 1) for part in joined]
+#: One form a row: the words of a task that trains RUN.
+TRAINS: dict[str, list[str]] = {
+    "gantry": [*ENTRY, "python", *COMMAND],
+    "gantry and torchrun": [*ENTRY, "torchrun", "--nproc-per-node=8", *COMMAND],
+    "gantry and one text": [*ENTRY, f"cd /w && python {TEXT}"],
+    "gantry and bash -c": [*ENTRY, "bash", "-c", f"python {TEXT}"],
+    "OLMo-core's entry point": ["bash", "/olmo-core/entrypoint.sh", *COMMAND],
+    "the entry point itself": ["/gantry/entrypoint.sh", "python", *COMMAND],
+    "one text": [f"python {TEXT}"],
+    "the script below a folder": [f"/workspace/src/{SCRIPT}", *COMMAND[1:]],
+    "python with flags": ["/opt/conda/bin/python3.11", "-uB", "-Wignore", *COMMAND],
+    "a module": ["python", "-um", "olmix.launch.train", *COMMAND[1:]],
+    "assignments": ["A=1", "B=2 3", "python", *COMMAND],
+    "env": ["/usr/bin/env", "-i", "-u", "B", "A=1", "python", *COMMAND],
+    "nohup": ["nohup", "python", *COMMAND],
+    "timeout": ["timeout", "-k", "30", "--signal=INT", "23h", "python", *COMMAND],
+    "srun": ["srun", "-n", "1", "--gpus-per-node", "8", "--mem=0", "python", *COMMAND],
+    "uv run": ["uv", "run", "--extra", "gpu", "--", "python", *COMMAND],
+    "uv run and a script": ["uv", "run", "--no-sync", *COMMAND],
+    "torchrun with underscores": ["torchrun", "--nproc_per_node", "8", "--nnodes=2", *COMMAND],
+    "torchrun -m": ["torchrun", "--standalone", "-m", "olmix.launch.train", *COMMAND[1:]],
+    "torch.distributed.run": ["python", "-m", "torch.distributed.run", "--nnodes", "1", *COMMAND],
+    "shell options": ["/bin/bash", "-euo", "pipefail", "-c", f"python {TEXT}"],
+    "a login shell": ["bash", "--norc", "-lc", f"set -ex\npython {TEXT}"],
+    "a shell in a shell": shell(shlex.join(shell(f"python {TEXT}"))),
+    "a continued line": shell(f"python {SCRIPT} \\\n  train \\\n  {ARGS}"),
+    "a quoted script": shell(f"python '{SCRIPT}' \"train\" {ARGS}"),
+    "a folder": shell(f"cd /w; cd olmix && python launch/train.py train {ARGS}"),
+    "a folder in a variable": shell(f'cd "$HOME/olmix" && python {TEXT}'),
+    "Python in a folder of a variable": shell(f"$CONDA/bin/python {TEXT}"),
+    "exec and a pipe": shell(f"exec python {TEXT} 2>&1 | tee log"),
+    "time": shell(f"time python {TEXT}"),
+    "redirections": shell(f"2>err python {TEXT} >out </dev/null"),
+    "other commands": shell(f"pip install -e '.[all]' && nvidia-smi; python {TEXT}; ls -l"),
+    "a sourced file": shell(f"source env.sh && export A=$B && python {TEXT}"),
+    "a guard": shell(f"cd x || exit 1; python {TEXT} || echo failed"),
+    "a comment": shell(f"# python {SCRIPT} train -n other -g 58362402\npython {TEXT}"),
+    "a report": shell(f"echo 'python {SCRIPT} train -n other'; python {TEXT}"),
+}
+#: What trains nothing, whatever it mentions.
+TRAINS_NOTHING: dict[str, list[str]] = {
+    "nothing": [],
+    "an evaluation": [*ENTRY, "python", "-m", "oe_eval.launch", "--model", RUN.run_name],
+    "an evaluation in a shell": shell("olmo-cookbook-eval evaluate s3://x/run-58362402-0000"),
+    "help": ["python", SCRIPT, "train", "--help"],
+    "echo": [*ENTRY, "echo", "python", *COMMAND],
+    "echo in a shell": shell(f"echo 'python {TEXT}'"),
+    "a search": [*ENTRY, "grep", "-r", f"{SCRIPT} train -g 58362402", "logs"],
+    "a comment": shell(f"ls # python {TEXT}"),
+    "a trainer without a group": ["python", "src/train.py", "train", "-n", "x"],
+    "another task's text": shell(f"echo {SCRIPT} && cd $HOME && ls train"),
+}
+#: What is unreadable, and a part of the reason.
+UNREADABLE: dict[str, tuple[list[str], str]] = {
+    "no run name": (["python", SCRIPT, "train", "-g", "58362402"], "no run name"),
+    "no group": (["python", SCRIPT, "train", "-n", "x"], "no group ID"),
+    "an unknown option": ([*COMMAND, "--unknown", "x"], "an option that the trainer lacks"),
+    "an option cut short": ([*COMMAND, "--run", "x"], "an option that the trainer lacks"),
+    "no value": ([*COMMAND, "-n"], "no value"),
+    "a stray argument": ([*COMMAND, "stray"], "stray argument"),
+    "neither true nor false": ([*COMMAND, "-w", "maybe"], "neither True nor False"),
+    "an unknown trainer": (["python", "src/cookbook/train.py", "train", *WORDS], "not a known"),
+    "an unknown folder": (shell(f"cd x && python train.py train {ARGS}"), "not a known"),
+    "an unknown program": (["run-with-retries", "python", *COMMAND], "may run it"),
+    "an unknown option of a starter": (["env", "-S", f"python {TEXT}"], "may run it"),
+    "a script that runs words": (["python", "retry.py", "python", *COMMAND], "may run it"),
+    "code": (["python", "-c", "import olmix", *COMMAND], "may run it"),
+    "gantry's bash method": ([*ENTRY, "cd", "olmix", "&&", "python", *COMMAND], "may run it"),
+    "gantry's bash method and echo": ([*ENTRY, "echo", "a;", "python", *COMMAND], "may run it"),
+    "xargs": (shell(f"xargs -I% python {SCRIPT} train -n % < names"), "may run it"),
+    "two runs": (shell(f"python {TEXT}; python {TEXT} -n other"), "more than once"),
+    "arguments of a text": (shell(f'python {SCRIPT} "$@"', "_", "train", *WORDS), "may run it"),
+    "an option in a variable": (shell(f"python {TEXT} -n run-$i"), "fills in"),
+    "a subcommand in a variable": (shell(f"python {SCRIPT} $SUB {ARGS}"), "may run it"),
+    "a command in a variable": (shell(f"CMD='python {TEXT}'; $CMD"), "may run it"),
+    "a script in a variable": (shell(f"S={SCRIPT}; torchrun $S train {ARGS}"), "may run it"),
+    "a script as a pattern": (shell(f"python */{TEXT}"), "fills in"),
+    "a written file": (shell(f"echo 'python {TEXT}' > run.sh; bash run.sh"), "writes"),
+    "a pipe into a shell": (shell(f"echo 'python {TEXT}' | bash"), "writes"),
+    "a file written in parts": (
+        shell(f"echo 'python {SCRIPT} \\' > r; echo 'train {ARGS}' >> r; . r"),
+        "writes",
+    ),
+    "a here-document": (shell(f"bash <<EOF\npython {TEXT}\nEOF"), "cannot be read"),
+    "a substitution": (shell(f"echo $(python {TEXT})"), "only a shell"),
+    "a subshell": (shell(f"(python {TEXT})"), "only a shell"),
+    "an open quote": (shell(f"python {TEXT} 'open"), "only a shell"),
+    "a loop": (shell(f"for i in 0 1; do python {TEXT}; done"), "`for` decides"),
+    "a branch": (shell(f"if true; then python {TEXT}; fi"), "`if` decides"),
+    "a test": (shell(f"[ -d x ] && python {TEXT}"), "decides"),
+    "a failure": (shell(f"pip install x || python {TEXT}"), "if another command fails"),
+    "a success that exits": (shell(f"mkdir x && exit; python {TEXT}"), "`exit` decides"),
+    "a folder behind a failure": (
+        shell(f"cd x || cd olmix; python launch/train.py train {ARGS}"),
+        "its folder",
+    ),
+    "the background": (shell(f"python {TEXT} && echo & wait"), "background"),
+    "a shell's own word behind an assignment": (shell(f"A=1 exit; python {TEXT}"), "`exit`"),
+    "a variable for a shell": ([f"X=python {TEXT}", *shell("$X")], "may run it"),
+    "no end": (shell(f"python {TEXT} &&"), "no end"),
+}
 
-    rewritten = [word for letter, value in pairs for word in form(f"-{letter}", value)]
 
-    assert parse_trainer([*task.words[:start], *rewritten]) == parse_trainer(task.words)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["bash", "/gantry/entrypoint.sh", "python", *COMMAND],
-        ["torchrun", "--nproc-per-node", "8", *COMMAND],
-        ["python", "-m", "olmix.launch.train", *COMMAND[1:]],
-        ["/opt/conda/bin/python3.11", "./olmix/launch/train.py", *COMMAND[1:]],
-        ["OMP_NUM_THREADS=1", "python", "src/olmix/launch/train.py", *COMMAND[1:]],
-        ["bash", "-c", f"cd olmix && torchrun --nproc-per-node=8 {shlex.join(COMMAND)}"],
-        ["/bin/bash", "-euo", "pipefail", "-c", f"exec python {shlex.join(COMMAND)} 2>&1 | tee x"],
-        [
-            "bash",
-            "-lc",
-            f"set -ex\npython {shlex.join(COMMAND)} \\\n  -n run-58362402-0000; echo done",
-        ],
-        [shlex.join(["python", *COMMAND])],
-        ["bash", "-c", "python -m olmix.launch.train " + shlex.join(COMMAND[1:])],
-    ],
-)
-def test_what_stands_around_the_trainer_does_not_matter(words: list[str]) -> None:
+@pytest.mark.parametrize("words", TRAINS.values(), ids=TRAINS)
+def test_a_plain_command_is_read(words: list[str]) -> None:
     assert parse_trainer(words) == RUN
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        [],
-        ["python", "-m", "oe_eval.launch", "--model", RUN.run_name],
-        ["python", "eval/convert_checkpoint.py", "train", "-n", RUN.run_name, "-g", "58362402"],
-        ["olmix/launch/train.py", "--help"],
-        ["bash", "-c", "olmo-cookbook-eval evaluate s3://x/run-58362402-0000"],
-        ["xolmix/launch/train.py.bak", "train", *WORDS],
-    ],
-)
+@pytest.mark.parametrize("words", TRAINS_NOTHING.values(), ids=TRAINS_NOTHING)
 def test_what_trains_nothing_is_no_run(words: list[str]) -> None:
     assert parse_trainer(words) is None
 
 
+@pytest.mark.parametrize(("words", "reason"), UNREADABLE.values(), ids=UNREADABLE)
+def test_what_is_not_plain_is_unreadable(words: list[str], reason: str) -> None:
+    with pytest.raises(TrainerCommandError, match=reason):
+        parse_trainer(words)
+
+
 @pytest.mark.parametrize(
-    ("words", "reason"),
+    ("words", "group_id"),
     [
-        ([*COMMAND[:2], "-g", "58362402"], "no run name"),
-        ([*COMMAND[:2], "-n", "x"], "no group ID"),
-        ([*COMMAND, "-w", "maybe"], "neither True nor False"),
-        ([*COMMAND, "--unknown", "x"], "cannot be read"),
-        ([*COMMAND, "stray"], "stray argument"),
-        ([*COMMAND, "-n"], "cannot be read"),
-        (["bash", "-c", f"python {TEXT}; python {TEXT} -n other"], "more than"),
-        (["bash", "-c", f"python {' '.join(COMMAND)} -n run-$i"], "left to a shell"),
-        (["bash", "-c", f"python {' '.join(COMMAND)} 'open"], "cannot be read"),
+        (["python", "src/cookbook/train.py", "train", "-n", "x", "-g", "6cf425be"], "6cf425be"),
+        (["retry", "-g", "8", "python", *COMMAND], "58362402"),
+        (["python", SCRIPT, "train", "-g", "11111111", *WORDS, "--unknown"], None),
+        (shell(f"retry python {TEXT} -g $OTHER"), None),
     ],
 )
-def test_what_leaves_the_run_open_is_said(words: list[str], reason: str) -> None:
-    with pytest.raises(TrainerCommandError, match=reason):
+def test_an_unreadable_command_names_its_group_only_if_certain(
+    words: list[str], group_id: str | None
+) -> None:
+    with pytest.raises(TrainerCommandError) as caught:
+        parse_trainer(words)
+
+    assert caught.value.group_id == group_id
+
+
+#: Parts of texts that bash runs, with a python and a torchrun that only say what they were given.
+PARTS = [
+    part.replace("TEXT", TEXT).replace("ARGS", ARGS)
+    for part in """
+python TEXT|python TEXT -n other|torchrun --nnodes 1 TEXT|python launch/train.py train ARGS
+python -m olmix.launch.train train ARGS|env A=1 python TEXT|exec python TEXT|bash -c 'python TEXT'
+'python TEXT'|echo 'python TEXT'|echo 'python TEXT' > r.sh|bash r.sh|. ./r.sh|bash < r.sh|set -- a
+X='python TEXT'|$X|eval "$X"|A='ARGS'|python olmix/launch/train.py train $A|cd olmix|cd ..|true
+python TEXT -S '1 # 2'|python report.py 'python TEXT'|false|exit|[ -d nope ]|! true|set -ex|cat
+tee log|xargs python|cp olmix/launch/train.py t.py|python t.py train ARGS|exec true|trap : EXIT
+""".strip()
+    .replace("\n", "|")
+    .split("|")
+]
+FRAMES = (
+    """
+@|@|@|@|( @ )|{ @; }|if true; then @; fi|for i in 1 2; do @; done|f() { @; }|f() { @; }; f|$(@)|`@`
+cat <<E~@~E|bash <<E~@~E|@ > >(cat)|[ -d nope ] OR @|# @|2>err @|@ 2>&1|python TEXT \\~ -S 1; @
+""".strip()
+    .replace("\n", "|")
+    .replace("~", "\n")
+    .replace("OR", "||")
+    .replace("TEXT", TEXT)
+    .split("|")
+)
+JOINTS = ("; ", "\n", " && ", " || ", " | ", " & ", " &&\n")
+NOISE = ("", "", "", "'", '"', "\\", "$", "`", ";", "&", "(", "#", "{", "\n")
+
+
+@pytest.fixture(scope="module")
+def said_by_bash(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], set[TrainerRun]]:
+    """Runs a text in bash, and tells which runs trainers were called for."""
+    folder = tmp_path_factory.mktemp("bash")
+    programs = folder / "programs"
+    programs.mkdir()
+    for name in ("bash", "cat", "cp", "env", "tee", "xargs"):
+        (programs / name).symlink_to(shutil.which(name) or name)
+    for name in ("python", "torchrun"):
+        said = '{ printf "%s\\0" "$PWD" "$@"; printf "\\1\\0"; } >> "$LOG"'
+        (programs / name).write_text(f"#!/bin/bash\n{said}\n")
+        (programs / name).chmod(0o755)
+
+    def run(text: str) -> set[TrainerRun]:
+        here = Path(tempfile.mkdtemp(dir=folder))
+        (here / "olmix/launch").mkdir(parents=True)
+        (here / SCRIPT).touch()
+        log = here / "log of calls"
+        log.touch()
+        environment = {"PATH": str(programs), "LOG": str(log)}
+        subprocess.run(
+            ["/bin/bash", "-c", f"{text}\nwait"],
+            cwd=here,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        calls = (call.split("\0")[:-1] for call in log.read_text().split("\1\0")[:-1])
+        return {run for call in calls if (run := called(call)) is not None}
+
+    return run
+
+
+def called(call: list[str]) -> TrainerRun | None:
+    """The run that a trainer trains that was called so: its folder and arguments."""
+    folder, *arguments = call
+    if arguments[:1] == ["-m"]:
+        arguments = [arguments[1].replace(".", "/") + ".py", *arguments[2:]]
+    if arguments[:1] == ["--nnodes"]:
+        arguments = arguments[2:]
+    is_trainer = f"{folder}/{arguments[0]}".endswith(f"/{SCRIPT}") if arguments else False
+    try:
+        return parse_trainer([SCRIPT, *arguments[1:]]) if is_trainer else None
+    except TrainerCommandError:
+        return None  # click ends it as well
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_bash_misses_no_run_and_invents_none(
+    said_by_bash: Callable[[str], set[TrainerRun]], data: st.DataObject
+) -> None:
+    parts = data.draw(st.lists(st.sampled_from(PARTS), min_size=1, max_size=3))
+    framed = [data.draw(st.sampled_from(FRAMES)).replace("@", part) for part in parts]
+    text = framed[0]
+    for part in framed[1:]:
+        text += data.draw(st.sampled_from(JOINTS)) + part
+    at = data.draw(st.integers(0, len(text)))
+    text = text[:at] + data.draw(st.sampled_from(NOISE)) + text[at:]
+
+    try:
+        run = parse_trainer(shell(text))
+    except TrainerCommandError:
+        return
+
+    assert said_by_bash(text) == ({run} if run else set())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        shell(f'{TEXT} "{"a" * 90_000}'),
+        shell("olmix." * 15_000 + TEXT),
+        shell("$(" * 45_000 + TEXT),
+        shell("a;" * 45_000 + f"x {TEXT}"),
+        shell("bash -c 'python train.py train -g $X';" * 2_500),
+        shell("x '" + "\\" * 90_000 + TEXT),
+        shell(functools.reduce(lambda text, _: shlex.join(shell(text)), range(8), f"x {TEXT}")),
+        shell(f"python {TEXT}" + " " * 200_000),
+        ["env"] * 30_000 + COMMAND,
+        [*ENTRY, *["python", "-m", "torch.distributed.run"] * 10_000, *COMMAND],
+    ],
+)
+def test_a_hostile_command_is_refused_at_once(words: list[str]) -> None:
+    with pytest.raises(TrainerCommandError):
         parse_trainer(words)
 
 
@@ -229,19 +382,12 @@ def test_an_option_inside_another_ones_value_is_none() -> None:
     assert (run.run_name, run.group_id, run.cluster) == (RUN.run_name, RUN.group_id, RUN.cluster)
 
 
-def test_the_last_of_a_repeated_option_counts() -> None:
-    run = parse_trainer([*COMMAND, "-n", "again"])
-
-    assert run is not None
-    assert run.run_name == "again"
-
-
 def test_an_empty_word_for_no_checkpoint_is_passed_over() -> None:
     assert parse_trainer(["src/regmixer/train.py", "train", "", *WORDS]) is not None
 
 
 def test_words_before_and_after_the_trainer_are_dropped() -> None:
-    words = ["bash", "-c", f"SECRET=x python {shlex.join(COMMAND)} && upload --key y"]
+    words = shell(f"SECRET=x python {TEXT} && upload --key y")
 
     assert trainer_words(words) == tuple(COMMAND)
 

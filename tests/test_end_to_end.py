@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import Run
+from tests.factories import settings
 from tests.fake_beaker import (
     FakeBeaker,
     FakeWorkload,
@@ -21,8 +22,9 @@ Serve = Callable[[FakeBeaker], FakeBeaker]
 SCRIPT = Path("output/eval_scripts/olmix-58362402.sh")
 
 
-def variant_lines(script: str) -> list[str]:
-    return re.findall(r"^  (variant \d+ .*)$", script, flags=re.M)
+def runs(script: str) -> list[str]:
+    """The run names in a script."""
+    return [folder.rpartition("/")[2] for folder in settings(script, "RUNS")]
 
 
 def test_a_swarm_among_evaluations_comes_out_whole_and_in_order(
@@ -36,9 +38,7 @@ def test_a_swarm_among_evaluations_comes_out_whole_and_in_order(
     assert result.stdout == f"{SCRIPT}\n"
     script = (tmp_path / "work" / SCRIPT).read_text()
     assert "ROOT='s3://ai2-llm/checkpoints/kylel'\n" in script
-    assert variant_lines(script) == [
-        f'variant {n} "$ROOT/verify-tokens-140m-58362402-{n:04d}"' for n in range(128)
-    ]
+    assert runs(script) == [f"verify-tokens-140m-58362402-{n:04d}" for n in range(128)]
 
 
 def test_what_does_not_belong_is_counted(run: Run, beaker_of: Serve) -> None:
@@ -84,7 +84,7 @@ def test_a_member_of_a_beaker_group_is_found_whatever_its_name(run: Run, beaker_
 
     result = run("generate", "58362402", "-o", "-")
 
-    assert variant_lines(result.stdout) == ['variant 0 "$ROOT/mix-heavy"']
+    assert runs(result.stdout) == ["mix-heavy"]
 
 
 def test_the_groups_of_a_spec_make_it_found(run: Run, beaker_of: Serve) -> None:
@@ -94,7 +94,7 @@ def test_the_groups_of_a_spec_make_it_found(run: Run, beaker_of: Serve) -> None:
 
     result = run("generate", "58362402", "-o", "-")
 
-    assert variant_lines(result.stdout) == ['variant 0 "$ROOT/mix-heavy"']
+    assert runs(result.stdout) == ["mix-heavy"]
 
 
 def test_an_id_in_the_description_makes_it_found(run: Run, beaker_of: Serve) -> None:
@@ -105,7 +105,7 @@ def test_an_id_in_the_description_makes_it_found(run: Run, beaker_of: Serve) -> 
 
     result = run("generate", "58362402", "-o", "-")
 
-    assert variant_lines(result.stdout) == ['variant 0 "$ROOT/mix-heavy"']
+    assert runs(result.stdout) == ["mix-heavy"]
 
 
 def test_a_scan_finds_runs_whose_names_lack_the_id(run: Run, beaker_of: Serve) -> None:
@@ -116,7 +116,7 @@ def test_a_scan_finds_runs_whose_names_lack_the_id(run: Run, beaker_of: Serve) -
         "generate", "58362402", "-o", "-", "--scan", "-w", "ai2/oe-data", "--since", "2026-01-01"
     )
 
-    assert variant_lines(result.stdout) == ['variant 0 "$ROOT/mix-heavy"']
+    assert runs(result.stdout) == ["mix-heavy"]
 
 
 def test_a_search_that_finds_nothing_names_the_scan_to_try(run: Run, beaker_of: Serve) -> None:
@@ -208,6 +208,6 @@ def test_the_script_is_the_same_from_either_listing_and_from_a_snapshot(
     from_snapshot = run("generate", "58362402", "--snapshot", "saved.yaml", "-o", "-").stdout
 
     assert saved_without.returncode == 0
-    assert with_commands.count("\n  variant ") == 3
+    assert len(runs(with_commands)) == 3
     assert with_commands == without == from_snapshot
     assert saved == (tmp_path / "work" / "saved.yaml").read_text()

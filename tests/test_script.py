@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -22,7 +21,7 @@ from olmix_evalscript.script import Evaluation, render, write_script
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
 from tests.conftest import FIXTURES
-from tests.factories import GROUP, variant
+from tests.factories import GROUP, settings, variant
 
 TODAY, TOMORROW = date(2026, 1, 1), date(2026, 1, 2)
 EVALUATION = Evaluation(("arc_easy:rc::olmes:full", "lambada"), f"olmix-{GROUP}")
@@ -31,14 +30,6 @@ WEKA = "/weka/oe-training-default/ai2-llm/checkpoints/kylel"
 
 def swarm(*variants: Variant, warnings: tuple[str, ...] = ()) -> Swarm:
     return Swarm(GROUP, "mix", variants, warnings)
-
-
-def settings(script: str, name: str) -> list[str]:
-    """The values of a setting, as bash reads them."""
-    top = script.partition("# --- From here")[0].replace("exit 2", ":")
-    words = f'printf "%s\\0" "${{{name}[@]}}"'
-    done = subprocess.run(["bash", "-c", top + words], capture_output=True, text=True, check=True)
-    return done.stdout.split("\0")[:-1]
 
 
 # --- what stands in it --------------------------------------------------------------------

@@ -34,7 +34,8 @@ def find_swarm(
     if swarm.unreadable and not safety.allow_partial:
         raise SwarmError(
             f"{counted(len(swarm.unreadable), 'experiment')} that may belong to {group_id} cannot "
-            "be read. Look at the warnings above; then use --allow-partial to skip them."
+            "be read. Look at the warnings above. Use --allow-partial to skip them; to add a "
+            "variant by hand, write a line of the script for it, or its `arguments` in a snapshot."
         )
     stop_if_strict(swarm.warnings, safety)
     return swarm

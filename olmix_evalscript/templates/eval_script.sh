@@ -24,7 +24,9 @@ RUNS=( # [variant]=the folder of its checkpoints
   [0]="$ROOT/${NAME}0000"
   [1]="$ROOT/${NAME}0001"
 )
-list_files() { list_s3 "$ROOT/$NAME"; } # those in these folders
+list_files() { # the delimiter makes one entry of all tensors, which are named __0_0.distcp and so on
+  list_s3 "$ROOT/$NAME" --delimiter __
+}
 #@end settings
 
 # --- From here on all scripts for this storage and backend are the same. --------------------------
@@ -70,10 +72,9 @@ parse_only() {
 }
 #@begin s3
 
-# The delimiter makes one entry of all tensors of a checkpoint (__0_0.distcp, __0_1.distcp, ...).
 list_s3() { # beginning of paths, options for aws
   local path="${1#s3://}"
-  aws s3api list-objects-v2 --bucket "${path%%/*}" --prefix "${path#*/}" --delimiter __ "${@:2}" \
+  aws s3api list-objects-v2 --bucket "${path%%/*}" --prefix "${path#*/}" "${@:2}" \
     --output text --query '[Contents[].[Key], CommonPrefixes[].[Prefix]][]' |
     sed "s|^|s3://${path%%/*}/|"
 }
