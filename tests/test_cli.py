@@ -138,7 +138,7 @@ G = ("generate", "58362402")
         (["collect", "58362402", "--task-set", "olmo4"], "'olmo4' is not a task set"),
         (["tasks", "olmo4"], "'olmo4' is not a task set"),
         ([*G, "-t", "olmo3-offline"], "use --task-set olmo3-offline"),
-        ([*G, "-t", "a b"], "is not a task name"),
+        ([*G, "-t", "a;b"], "is not a task name"),
         ([*G, "--model-backend", "tgi"], "is not a model backend"),
         ([*G, "--dashboard", "a b"], "dashboard 'a b' is not accepted"),
         ([*G, "--eval-cluster", "a;b"], "evaluation cluster 'a;b' is not accepted"),

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from olmix_evalscript import snapshot
-from olmix_evalscript.fit import mixtures
+from olmix_evalscript.mixtures import mixtures
 from olmix_evalscript.model import Experiment
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tables import (
