@@ -4,6 +4,7 @@
 # make pythons the tests that need no other program, under every other Python
 # make shuffle all tests, in an order that is new each time
 # make bench   timings, as ratios measured side by side
+# make loop    the loop for real: tiny models, trained, evaluated and fitted (says what it needs)
 # make picture docs/terminal.svg, from the tool's own output
 
 export COVERAGE_FILE := $(CURDIR)/.coverage
@@ -12,6 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_VENV := .demo-venv
+LOOP_VENV := .loop-venv
 DEMO_DATE := 1767225600# 2026-01-01, so that the demo is the same every day
 FAST := tests/test_command.py tests/test_trainers.py tests/test_swarm.py tests/test_script.py \
 	tests/test_scriptfile.py tests/test_clusters.py tests/test_options.py tests/test_programs.py \
@@ -23,7 +25,7 @@ SCRIPTS := tests/test_script_run.py tests/test_script_submission.py tests/test_s
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo lint check test pythons shuffle bench picture clean
+.PHONY: demo lint check test pythons shuffle bench loop picture clean
 
 demo: $(DEMO_VENV)/installed
 	@PATH="$(CURDIR)/$(DEMO_VENV)/bin:$$PATH" SOURCE_DATE_EPOCH=$(DEMO_DATE) \
@@ -44,7 +46,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck olmix_evalscript/templates/eval_script.sh tools/demo.sh .ci/run
+	$(BIN)/shellcheck olmix_evalscript/templates/eval_script.sh tools/demo.sh tools/loop/run.sh .ci/run
 
 check: lint
 	$(BIN)/python -m pytest -q $(FAST)
@@ -66,8 +68,12 @@ bench: $(VENV)/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python beaker-gantry
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
 
+loop:
+	@$(PYTHON) -m venv $(LOOP_VENV)
+	@bash tools/loop/run.sh "$(CURDIR)/$(LOOP_VENV)" "$$(mktemp -d)"
+
 picture: $(VENV)/installed
 	$(BIN)/python tools/terminal_svg.py
 
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist
+	rm -rf $(VENV) $(DEMO_VENV) $(LOOP_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist
