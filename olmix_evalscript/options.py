@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -23,6 +23,14 @@ from olmix_evalscript.text import check_group_id
 
 WORKSPACE_VARIABLE = "OLMIX_EVALSCRIPT_WORKSPACE"  # workspaces with blanks between them
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"
+
+
+def _checked(group_ids: list[str]) -> list[str]:
+    return [check_group_id(group_id) for group_id in dict.fromkeys(group_ids)]
+
+
+GroupId = Annotated[str, typer.Argument(metavar="GROUP_ID", hidden=True, callback=check_group_id)]
+GroupIds = Annotated[list[str], typer.Argument(metavar="GROUP_ID", hidden=True, callback=_checked)]
 
 
 @dataclass(frozen=True)
@@ -78,20 +86,17 @@ def opt(
 
 
 def parse_since(text: str) -> datetime:
-    """The moment that --since means.
+    """The moment that --since means, in UTC.
 
     Raises:
         UsageError: If it is neither a date nor an age.
     """
-    units = {"h": "hours", "d": "days", "w": "weeks"}
     try:
-        if text[-1:] in units and text[:-1].isdecimal():
-            age = timedelta(**{units[text[-1]]: int(text[:-1])})
-            return datetime.now(timezone.utc) - age
-        moment = datetime.fromisoformat(text)
-        zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return zoned.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
+        if age := re.fullmatch(r"([0-9]{1,4})([hdw])", text):
+            unit = {"h": "hours", "d": "days", "w": "weeks"}[age[2]]
+            return datetime.now(timezone.utc) - timedelta(**{unit: int(age[1])})
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc)
+    except ValueError:
         raise UsageError(
             f"--since: {text!r} is not a date: expected one such as 2026-01-31, or 30d, 2w, 12h"
         ) from None
@@ -123,8 +128,9 @@ class TaskOptions(Panel, panel="Evaluation"):
 
     config: str | None = opt(
         "--config FILE",
-        "Launch YAML (eval_tasks, eval_cluster, eval_model_backend) or fit YAML (offline "
-        "eval.tasks).",
+        "Launch YAML to which you added eval_tasks, eval_cluster or eval_model_backend: keys of "
+        "this tool, which olmix's own files lack. Or fit YAML, for its offline eval.tasks. Another "
+        "eval block is about metrics measured during training, and is ignored.",
     )
     task: tuple[str, ...] = opt(
         "-t, --task NAME...",
@@ -137,14 +143,6 @@ class TaskOptions(Panel, panel="Evaluation"):
         "olmo3-offline.",
         complete=task_sets(),
     )
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The same options, to be written in a command line."""
-        options = [("--config", self.config)]
-        options += [("--task-set", name) for name in self.task_set]
-        options += [("--task", task) for task in self.task]
-        return tuple(word for option, value in options if value for word in (option, value))
 
 
 @dataclass(frozen=True)
@@ -231,11 +229,8 @@ class SearchOptions(Panel, panel="Finding"):
 
 @dataclass(frozen=True)
 class BeakerSwarmOptions(SearchOptions):
-    """Which swarm, and where on Beaker to look for it."""
+    """Where on Beaker to look for a swarm."""
 
-    group_ids: tuple[str, ...] = field(
-        default=(), metadata={"typer": typer.Argument(hidden=True), "parse": tuple}
-    )
     scan: bool = opt(
         "--scan",
         "Read every experiment, to find runs whose names lack the ID. Looks back 30d unless "
@@ -246,33 +241,10 @@ class BeakerSwarmOptions(SearchOptions):
         """Where experiments come from; raises as `SearchOptions.source`."""
         return replace(super().source(), scan=self.scan)
 
-    @property
-    def groups(self) -> list[str]:
-        """The group IDs, each once.
-
-        Raises:
-            UsageError: If there is none, or one is not a group ID.
-        """
-        if not self.group_ids:
-            raise UsageError("missing GROUP_ID, such as 58362402")
-        return [check_group_id(group_id) for group_id in dict.fromkeys(self.group_ids)]
-
-    @property
-    def group(self) -> str:
-        """The only group ID.
-
-        Raises:
-            UsageError: If there is none, more than one, or it is not a group ID.
-        """
-        first, *others = self.groups
-        if others:
-            raise UsageError(f"expected only one GROUP_ID, got {first} and {others[0]}")
-        return first
-
 
 @dataclass(frozen=True)
 class SwarmOptions(BeakerSwarmOptions):
-    """Which swarm, and whether to read it from Beaker or from a snapshot."""
+    """Whether to read a swarm from Beaker or from a snapshot."""
 
     snapshot: str | None = opt("--snapshot FILE", "Read a snapshot instead of asking Beaker.")
 
@@ -328,29 +300,17 @@ class SnapshotOptions(Panel, panel="Output"):
 
 
 @dataclass(frozen=True)
-class ShowOptions(Panel, panel="Output"):
-    """How a swarm is shown."""
+class TableOptions(Panel, panel="Output"):
+    """How a table is shown."""
 
     json: bool = opt("--json", "Print JSON instead of a table.")
-    mixtures: bool = opt("--mixtures", "Show the weight of each domain in each variant.")
-
-    def __post_init__(self) -> None:
-        if self.mixtures and self.json:
-            raise UsageError(
-                "--mixtures cannot be combined with --json, which always has the mixtures"
-            )
 
 
 @dataclass(frozen=True)
-class ListOptions(Panel, panel="Output"):
-    """How swarms are listed, and where their scripts are looked for."""
+class ShowOptions(TableOptions):
+    """How a swarm is shown."""
 
-    json: bool = opt("--json", "Print JSON instead of a table.")
-    output_dir: str = opt(
-        "--output-dir DIR",
-        f"Look for each swarm's script in this folder. Default: {DEFAULT_OUTPUT_DIR}.",
-        default=DEFAULT_OUTPUT_DIR,
-    )
+    mixtures: bool = opt("--mixtures", "Show the weight of each domain in each variant.")
 
 
 @dataclass(frozen=True)

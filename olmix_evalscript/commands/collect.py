@@ -18,6 +18,7 @@ from olmix_evalscript.options import (
     ExpectedTaskOptions,
     FitOptions,
     GeneralOptions,
+    GroupId,
     SafetyOptions,
     SwarmOptions,
     TaskOptions,
@@ -35,7 +36,6 @@ FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
 
 
 @command(
-    "GROUP_ID [OPTIONS]",
     examples=(
         "olmix-evalscript collect 58362402",
         "olmix-evalscript collect 58362402 --results results/ --priors priors.yaml",
@@ -44,6 +44,7 @@ FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
 )
 def collect(
     context: typer.Context,
+    group_id: GroupId,
     tasks: ExpectedTaskOptions,
     finding: SwarmOptions,
     variants: VariantOptions,
@@ -64,7 +65,6 @@ def collect(
 
     console = general.console(context)
     source = finding.source()
-    group_id = finding.group
     metrics, exact = _metrics(tasks, console)
     warn(task_warnings([metric.task for metric in metrics]), console, safety)
     priors = load_priors(Path(fit.priors)) if fit.priors else None
