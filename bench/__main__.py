@@ -11,7 +11,6 @@ from bench import bench_script
 from bench.bench_commands import commands_read
 from bench.bench_fit import collecting
 from bench.bench_listing import GENERATE, LATENCY, LIST, TOOL, long_listings, many_matches, spread
-from bench.bench_submission import cost_of_a_variant, four_at_a_time
 from bench.measure import in_turn, peak_memory, serving, verdict
 from tests.fake_beaker import FakeBeaker, variants
 
@@ -102,8 +101,6 @@ def main() -> int:
         a_large_snapshot,
         memory_of_a_long_list,
         *bench_script.MEASUREMENTS,
-        cost_of_a_variant,
-        four_at_a_time,
         long_listings,
         many_matches,
         commands_read,

@@ -1,115 +1,89 @@
-"""A swarm and its evaluation results in, the files that ``olmix fit`` reads out, and what is
-missing."""
+"""Find which variants have all results at one step, and write what ``olmix fit`` reads."""
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-from collections import Counter, defaultdict
+import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from olmix_evalscript.config import Priors
-from olmix_evalscript.errors import FitError, TrainerCommandError
-from olmix_evalscript.model import FINISHED, Swarm, Variant
+from olmix_evalscript.errors import FitError
+from olmix_evalscript.mixtures import check_columns, write_csv
+from olmix_evalscript.model import FINISHED, EvaluationJob, Swarm, Variant
+from olmix_evalscript.priors import Priors
 from olmix_evalscript.results import Results
 from olmix_evalscript.tasks import DEFAULT_TASK_SET, Metric, bpb_name, fit_column, task_sets
-from olmix_evalscript.text import counted, ranges, shown, variants_named
+from olmix_evalscript.text import counted, listed
 
-#: Columns that ``load_from_csv`` (olmix/fit/loaders.py) does not take for data.
-NOT_DATA = ("run", "run_id", "name", "index")
-#: ``proposer.kl_reg``, the pull towards the priors; its proposer fails without one. This value is
-#: that of the example in olmix's docs/cli/fit.md.
+#: ``proposer.kl_reg``, the pull towards the priors. This value is that of the example in olmix's
+#: docs/cli/fit.md.
 KL_REG = 0.1
+KL_REG_COMMENT = f"""\
+# kl_reg was chosen by olmix-evalscript: olmix's exact proposer fails without one. It pulls the
+# proposal towards the priors; {KL_REG} is the value of olmix's own example.
+"""
 SAME_TASKS = "Give collect the same --config, --task and --task-set as generate."
 FEW = 3  # tasks that a message names
-#: How far from 1 it lets a row of ratios sum.
-TOLERANCE = 0.01
-
-
-# --- mixtures -----------------------------------------------------------------------------
+_CHECKSUM = re.compile(r"\A# Made by olmix-evalscript\. Checksum ([0-9a-f]{16}): .*\n")
 
 
 @dataclass(frozen=True)
-class Mixtures:
-    """What the variants of a swarm were trained on."""
+class Coverage:
+    """What the results have of one variant at the step that is collected."""
 
-    domains: tuple[str, ...]  # sorted
-    ratios: Mapping[str, Mapping[str, float]]  # run name to domain to its share, 0 to 1
-    notes: tuple[str, ...] = ()  # what is odd about them
+    variant: Variant
+    missing: tuple[Metric, ...]  # without a result
+    without_bpb: tuple[Metric, ...]  # with a result that has no BPB
+    jobs: tuple[EvaluationJob, ...]  # those that evaluate it at the step
+    problem: str  # in words; empty if there is none
 
-    def domains_of(self, variants: Sequence[Variant]) -> list[str]:
-        """The domains that any of these variants was trained on, sorted."""
-        mixtures = [self.ratios[variant.run_name] for variant in variants]
-        return [name for name in self.domains if any(mixture.get(name) for mixture in mixtures)]
+    @property
+    def is_running(self) -> bool:
+        """Whether a job that evaluates it has not finished."""
+        return any(job.experiment.status not in FINISHED for job in self.jobs)
 
-    def csv(self, variants: Sequence[Variant]) -> str:
-        """``ratios.csv``: a row for each of these variants, a column for each domain of theirs; 0
-        where it has not a domain."""
-        domains = self.domains_of(variants)
-        return _csv(
-            domains,
-            ((v, [self.ratios[v.run_name].get(name, 0.0) for name in domains]) for v in variants),
-        )
-
-
-def mixtures(swarm: Swarm) -> Mixtures:
-    """The mixture of each variant, from its command.
-
-    Raises:
-        FitError: If a source cannot be read, the ratios of a variant do not sum to 1, or olmix
-            would not take a domain's column for data.
-    """
-    ratios: dict[str, dict[str, float]] = {}
-    notes = []
-    for variant in swarm.variants:
-        parts: dict[str, list[float]] = defaultdict(list)
-        try:
-            for source in variant.run.sources:
-                parts[source.name].append(source.ratio)
-        except TrainerCommandError as error:
-            raise FitError(f"variant {variant.number} ({variant.run_name}): {error}") from None
-        mixture = {name: math.fsum(shares) for name, shares in parts.items()}
-        total = math.fsum(mixture.values())
-        if abs(total - 1) > TOLERANCE:
-            raise FitError(
-                f"the ratios of variant {variant.number} ({variant.run_name}) sum to {total:g}, "
-                f"not to 1 within {TOLERANCE}, so olmix would refuse them"
-            )
-        twice = [shown(name) for name, shares in parts.items() if len(shares) > 1]
-        if twice:
-            notes.append(f"variant {variant.number}: several sources of {', '.join(twice)}, summed")
-        ratios[variant.run_name] = mixture
-    domains = sorted({name for mixture in ratios.values() for name in mixture})
-    _check_columns("domain", domains)
-    return Mixtures(tuple(domains), ratios, tuple(notes))
-
-
-# --- metrics ------------------------------------------------------------------------------
+    @property
+    def needs_evaluation(self) -> bool:
+        """Whether it has to be evaluated again, and can be."""
+        return bool(self.missing) and not self.is_running and not self.variant.is_lost
 
 
 @dataclass(frozen=True)
 class Collected:
-    """What the results have of a swarm."""
+    """What the results have of a swarm at one step."""
 
-    step: int  # of all variants
+    step: int
     metrics: tuple[Metric, ...]  # those with BPB, in the order asked for
-    without_bpb: tuple[str, ...]  # tasks left out
-    complete: tuple[Variant, ...]  # those with every metric at that step
-    lacking: tuple[tuple[Variant, str], ...]  # the others, and what each lacks
-    bpb: Mapping[str, Mapping[str, float | None]]  # run name to task to its BPB at that step
-    warnings: tuple[str, ...] = ()  # what is odd about the results at that step
+    without_bpb: tuple[str, ...]  # tasks that are skipped
+    coverage: tuple[Coverage, ...]  # of all variants
+    bpb: Mapping[str, Mapping[str, float | None]]  # run name to task to its BPB
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> tuple[Variant, ...]:
+        """The variants with every metric."""
+        return tuple(found.variant for found in self.coverage if not found.problem)
+
+    @property
+    def missing_everywhere(self) -> list[str]:
+        """The tasks that no variant has results of, as if others had been evaluated."""
+        missing = [set(found.missing) for found in self.coverage]
+        return [metric.task for metric in self.metrics if all(metric in each for each in missing)]
+
+    def rows(self) -> list[list[float]]:
+        """The BPB of each metric for each complete variant."""
+        tasks = [metric.task for metric in self.metrics]
+        return [[self.bpb[v.run_name][task] or 0.0 for task in tasks] for v in self.complete]
 
     def csv(self) -> str:
         """``metrics.csv``: a row for each complete variant."""
-        return _csv(
-            [metric.column for metric in self.metrics],
-            ((v, [self.bpb[v.run_name][m.task] for m in self.metrics]) for v in self.complete),
-        )
+        columns = [metric.column for metric in self.metrics]
+        return write_csv(columns, zip(self.complete, self.rows(), strict=True))
 
 
 def check_metrics(metrics: Sequence[Metric]) -> None:
@@ -126,7 +100,7 @@ def check_metrics(metrics: Sequence[Metric]) -> None:
         if same.column != metric.column:
             raise FitError(
                 f"{same.column} and {metric.column} are the same task, {metric.task}, which would "
-                "count twice in the fit; leave out one of them"
+                "count twice in the fit; name only one of them"
             )
         other = by_column.setdefault(metric.column, metric)
         if other is not metric:
@@ -134,7 +108,7 @@ def check_metrics(metrics: Sequence[Metric]) -> None:
                 f"the tasks {other.task} and {metric.task} share the column {metric.column} of "
                 "metrics.csv; collect one of them"
             )
-    _check_columns("task", by_column)
+    check_columns("task", by_column)
 
 
 def collect(
@@ -149,10 +123,10 @@ def collect(
 
     Args:
         swarm: The swarm.
-        results: What was found of its runs and the tasks.
+        results: Those of its runs and the tasks.
         metrics: What is wanted, in the order of the columns.
         step: The step; by default the one that more than half of the variants have results at.
-        exact: Refuse to leave out a metric.
+        exact: Refuse to skip a metric.
 
     Raises:
         FitError: If no step is that of most variants, the step has no results or such as cannot be
@@ -160,32 +134,48 @@ def collect(
     """
     check_metrics(metrics)
     warnings: list[str] = []
+    counts = Counter(step for v in swarm.variants for step in results.steps(v.run_name))
+    if not counts:
+        _refuse_other_tasks(swarm, results)
     if step is None:
-        counts = _steps(swarm, results)
         step, last = _common_step(swarm, counts), max(counts)
         if last > step:
             number = counted(counts[last], "variant")
             warnings.append(f"{number} also evaluated at the later step {last}")
     elif not any(step in steps for steps in results.bpb.values()):
-        _refuse_step(step, swarm, results)
+        (best, _), *_ = counts.most_common(1)
+        raise FitError(
+            f"no results at step {step}, only at {', '.join(map(str, sorted(counts)))}: omit "
+            f"--step, or use --step {best}"
+        )
     if step in results.conflicts:
         raise FitError(results.conflicts[step])
     bpb = {v.run_name: results.bpb.get(v.run_name, {}).get(step, {}) for v in swarm.variants}
-    left = [metric for metric in metrics if _may_have_bpb(metric.task, bpb.values())]
+    left = [metric for metric in metrics if not _is_without_bpb(metric.task, bpb.values())]
     without = tuple(metric.task for metric in metrics if metric not in left)
     if not left or (exact and without):
-        raise FitError(f"the results have no bits per byte of {', '.join(without)}")
+        raise FitError(
+            f"the results have no bits per byte of {', '.join(without)}; skip them with "
+            "--without-task"
+        )
     _check_mmlu([metric.column for metric in left])
-    complete, lacking = [], []
-    for variant in swarm.variants:
-        missing = [m for m in left if bpb[variant.run_name].get(m.task) is None]
-        if missing:
-            lacking.append((variant, _lack(missing, left, step, results.steps(variant.run_name))))
-        else:
-            complete.append(variant)
+    coverage = [
+        _coverage(variant, bpb[variant.run_name], left, step, results.steps(variant.run_name))
+        for variant in swarm.variants
+    ]
     warnings += results.warnings.get(step, ())
-    return Collected(
-        step, tuple(left), without, tuple(complete), tuple(lacking), bpb, tuple(warnings)
+    return Collected(step, tuple(left), without, tuple(coverage), bpb, tuple(warnings))
+
+
+def _refuse_other_tasks(swarm: Swarm, results: Results) -> None:
+    """Say what there is in place of bits per byte of the tasks that are wanted."""
+    if any(tasks for steps in results.bpb.values() for tasks in steps.values()):
+        raise FitError(
+            f"the results of {swarm.group_id} are without bits per byte of these tasks, so a fit "
+            "cannot use them"
+        )
+    raise FitError(
+        f"the results of {swarm.group_id} are of other tasks: {listed(results.tasks)}. {SAME_TASKS}"
     )
 
 
@@ -198,33 +188,14 @@ def _check_mmlu(columns: Sequence[str]) -> None:
     if found and missing and not any("mmlu_stem" in column for column in found):
         raise FitError(
             f"olmix needs all {len(subjects)} subjects of MMLU or none; {listed(missing)} missing. "
-            "Evaluate them too, or leave out MMLU."
+            "Evaluate them too, or collect without MMLU."
         )
-
-
-def _refuse_step(step: int, swarm: Swarm, results: Results) -> None:
-    """Name the steps that there are in place of one without results, if there are any."""
-    if counts := _steps(swarm, results):
-        (best, _), *_ = counts.most_common(1)
-        raise FitError(
-            f"no results at step {step}, only at {', '.join(map(str, sorted(counts)))}: leave out "
-            f"--step, or use --step {best}"
-        )
-
-
-def _steps(swarm: Swarm, results: Results) -> Counter[int]:
-    """How many variants have results at each step."""
-    return Counter(step for v in swarm.variants for step in results.steps(v.run_name))
 
 
 def _common_step(swarm: Swarm, counts: Counter[int]) -> int:
     common = [step for step, count in counts.items() if 2 * count > len(swarm.variants)]
     if len(common) == 1:
         return common[0]
-    if not counts:
-        raise FitError(
-            f"the results of {swarm.group_id} have no bits per byte of these tasks. {SAME_TASKS}"
-        )
     found = ", ".join(
         f"{step} ({count} of {len(swarm.variants)} variants)"
         for step, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
@@ -236,63 +207,53 @@ def _common_step(swarm: Swarm, counts: Counter[int]) -> int:
     )
 
 
-def _may_have_bpb(task: str, found: Iterable[Mapping[str, float | None]]) -> bool:
-    """Whether evaluating the missing variants may still give a task's BPB: not if all variants with
-    results have the task without one."""
+def _is_without_bpb(task: str, found: Iterable[Mapping[str, float | None]]) -> bool:
+    """Whether no evaluation will give a task's BPB: the task has none, or all variants with results
+    were evaluated on it without one."""
     if bpb_name(task) is None:
-        return False
+        return True
     evaluated = [bpb for bpb in found if bpb]
-    return not evaluated or any(task not in bpb or bpb[task] is not None for bpb in evaluated)
+    return bool(evaluated) and all(task in bpb and bpb[task] is None for bpb in evaluated)
 
 
-def _lack(missing: Sequence[Metric], all_: Sequence[Metric], step: int, steps: list[int]) -> str:
-    if not steps:
-        return "no results"
-    if step not in steps:
-        return f"no results at step {step}, only at {', '.join(map(str, steps))}"
-    sizes = Counter(metric.family for metric in all_)
-    lack = Counter(metric.family for metric in missing)
-    each = (f"{family} ({count} of {sizes[family]})" for family, count in lack.items())
-    names = f": {', '.join(metric.task for metric in missing)}" if len(missing) <= FEW else ""
-    return f"lacks {', '.join(each)}{names}"
+def _coverage(
+    variant: Variant,
+    bpb: Mapping[str, float | None],
+    metrics: Sequence[Metric],
+    step: int,
+    steps: Sequence[int],
+) -> Coverage:
+    missing = tuple(metric for metric in metrics if metric.task not in bpb)
+    without = tuple(m for m in metrics if m.task in bpb and bpb[m.task] is None)
+    problems = []
+    if not bpb and steps:
+        problems.append(f"no results at step {step}, only at {', '.join(map(str, steps))}")
+    elif not bpb:
+        problems.append("no results")
+    elif missing:
+        problems.append(f"missing {_by_family(missing, metrics)}")
+    if without:
+        problems.append(f"without BPB {_by_family(without, metrics)}")
+    jobs = tuple(job for job in variant.evaluations if job.step == step)
+    return Coverage(variant, missing, without, jobs, "; ".join(problems))
 
 
-def shortfall(collected: Collected) -> list[str]:
-    """What the variants lack, a line for each kind of lack."""
-    numbers: dict[str, list[int]] = defaultdict(list)
-    for variant, lack in collected.lacking:
-        numbers[lack].append(variant.number)
-    return [f"{variants_named(found)}: {lack}" for lack, found in numbers.items()]
-
-
-def lacked_by_all(collected: Collected) -> list[str]:
-    """The tasks that no variant has results of, as if others had been evaluated."""
-    return [
-        metric.task
-        for metric in collected.metrics
-        if all(of_run.get(metric.task) is None for of_run in collected.bpb.values())
-    ]
-
-
-def is_being_evaluated(collected: Collected) -> bool:
-    """Whether a job that evaluates a variant without all results has not finished."""
-    return any(
-        job.experiment.status not in FINISHED for v, _ in collected.lacking for job in v.evaluations
-    )
-
-
-def numbers_to_evaluate(collected: Collected) -> str:
-    """The variants that lack results and have a checkpoint, as the script's ``--only`` takes
-    them."""
-    lacking = (v.number for v, _ in collected.lacking if not v.is_lost)
-    return ranges(lacking).replace(" ", "")
+def _by_family(some: Sequence[Metric], metrics: Sequence[Metric]) -> str:
+    sizes = Counter(metric.family for metric in metrics)
+    families = Counter(metric.family for metric in some)
+    each = ", ".join(f"{family} ({count} of {sizes[family]})" for family, count in families.items())
+    return f"{each}: {', '.join(metric.task for metric in some)}" if len(some) <= FEW else each
 
 
 # --- fit.yaml -----------------------------------------------------------------------------
 
 
 def fit_yaml(
-    folder: Path, domains: Sequence[str], metrics: Sequence[Metric], priors: Priors
+    folder: Path,
+    domains: Sequence[str],
+    metrics: Sequence[Metric],
+    priors: Priors,
+    settings: Mapping[str, Mapping[str, Any]],
 ) -> str:
     """``fit.yaml``, as ``FitConfig`` (olmix/fit/config.py) loads it and ``olmix fit`` takes it.
 
@@ -302,37 +263,48 @@ def fit_yaml(
         domains: Those of ratios.csv.
         metrics: Those of metrics.csv.
         priors: Cut down to the domains, as olmix demands; not scaled.
+        settings: Sections of another fit YAML, as they are there.
 
     Raises:
         FitError: If the priors lack a domain.
     """
-    sizes, counts = priors.relative_sizes, priors.token_counts
-    lacks = (
-        ("the priors' relative_sizes lack", set(domains) - set(sizes)),
-        ("the priors' token_counts lack", set(domains) - set(counts)),
-    )
-    if any(names for _, names in lacks):
-        unused = ("ratios.csv does not have", set(unused_priors(domains, priors)))
-        raise FitError(
-            "; ".join(f"{what} {listed(names)}" for what, names in (*lacks, unused) if names)
-            + ". Do they belong to another config?"
-        )
+    _check_priors(domains, priors)
     families: dict[str, list[str]] = {}
     for metric in metrics:
         families.setdefault(metric.family, []).append(metric.column)
+    proposer = dict(settings.get("proposer", {}))
+    chooses_kl_reg = proposer.get("type", "exact") == "exact" and proposer.get("kl_reg") is None
+    if chooses_kl_reg:
+        proposer["kl_reg"] = KL_REG
     data = {
         "swarm": {
             "ratios": str(folder / "ratios.csv"),
             "metrics": str(folder / "metrics.csv"),
         },
         "priors": {
-            "relative_sizes": {name: sizes[name] for name in domains},
-            "token_counts": {name: counts[name] for name in domains},
+            "relative_sizes": {name: priors.relative_sizes[name] for name in domains},
+            "token_counts": {name: priors.token_counts[name] for name in domains},
         },
         "eval": {"type": "offline", "tasks": families},
-        "proposer": {"kl_reg": KL_REG},
+        **{name: dict(section) for name, section in settings.items() if name != "proposer"},
     }
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)
+    text = _dump(data) + (KL_REG_COMMENT if chooses_kl_reg else "") + _dump({"proposer": proposer})
+    return (
+        f"# Made by olmix-evalscript. Checksum {_checksum(text)}: collect keeps this file if it "
+        f"was edited.\n{text}"
+    )
+
+
+def is_edited(text: str) -> bool:
+    """Whether a ``fit.yaml`` is not as it was written."""
+    match = _CHECKSUM.match(text)
+    return match is None or match[1] != _checksum(text[match.end() :])
+
+
+def content_hash(texts: Iterable[str]) -> str:
+    """A short name for the contents of files. ``olmix fit`` names its folder by its config alone,
+    and reuses the regression of an earlier fit that it finds there."""
+    return _checksum("\0".join(texts))[:8]
 
 
 def unused_priors(domains: Iterable[str], priors: Priors) -> list[str]:
@@ -340,27 +312,30 @@ def unused_priors(domains: Iterable[str], priors: Priors) -> list[str]:
     return sorted({*priors.relative_sizes, *priors.token_counts} - set(domains))
 
 
-# --- both tables --------------------------------------------------------------------------
+def _check_priors(domains: Sequence[str], priors: Priors) -> None:
+    problems = (
+        ("the priors' relative_sizes lack", set(domains) - set(priors.relative_sizes)),
+        ("the priors' token_counts lack", set(domains) - set(priors.token_counts)),
+    )
+    if not any(names for _, names in problems):
+        return
+    unused = unused_priors(domains, priors)
+    renamed = [name for name in unused if re.sub("[ ']", "", name) in set(domains)]
+    found = (*problems, ("ratios.csv does not have", set(unused)))
+    raise FitError(
+        "; ".join(f"{what} {listed(names)}" for what, names in found if names)
+        + (
+            f". The trainer drops blanks and single quotes from names: drop them from "
+            f"{listed(renamed)} in the priors, too."
+            if renamed
+            else ". Do they belong to another config?"
+        )
+    )
 
 
-def _check_columns(what: str, columns: Iterable[str]) -> None:
-    for name in columns:
-        if name in NOT_DATA or name.startswith("Unnamed") or not name.isprintable():
-            raise FitError(f"olmix cannot read a {what} called {shown(name)} from a CSV file")
+def _dump(data: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=1000)
 
 
-def _csv(columns: Sequence[str], rows: Iterable[tuple[Variant, Sequence[float | None]]]) -> str:
-    """A row for each variant; csv writes a float as repr, so that it reads back as the same."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "name", "index", *columns])
-    for variant, values in rows:
-        writer.writerow([variant.run_name, variant.run_name, variant.number, *values])
-    return text.getvalue()
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names for a message, at most ten of them."""
-    found = sorted(names)
-    more = f" and {len(found) - 10} more" if len(found) > 10 else ""
-    return ", ".join(shown(name) for name in found[:10]) + more
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

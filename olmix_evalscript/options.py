@@ -19,7 +19,7 @@ from olmix_evalscript.model import STATUSES
 from olmix_evalscript.source import ExperimentSource
 from olmix_evalscript.storage import STORAGES, check_root
 from olmix_evalscript.tasks import known_tasks, task_sets
-from olmix_evalscript.text import check_group_id
+from olmix_evalscript.text import check_group_id, check_name
 
 WORKSPACE_VARIABLE = "OLMIX_EVALSCRIPT_WORKSPACE"  # workspaces with blanks between them
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"
@@ -122,6 +122,10 @@ def _step(text: str) -> int:
     return int(text)
 
 
+def _dashboard(text: str) -> str:
+    return check_name("dashboard", text)
+
+
 @dataclass(frozen=True)
 class TaskOptions(Panel, panel="Evaluation"):
     """The tasks of an evaluation."""
@@ -150,7 +154,8 @@ class ExpectedTaskOptions(TaskOptions):
     """The tasks that were evaluated."""
 
     config: str | None = opt(
-        "--config FILE", "Launch YAML (eval_tasks) or fit YAML (offline eval.tasks)."
+        "--config FILE",
+        "Launch YAML (eval_tasks) or fit YAML (offline eval.tasks, and settings of the fit).",
     )
     task: tuple[str, ...] = opt(
         "-t, --task NAME...",
@@ -162,6 +167,16 @@ class ExpectedTaskOptions(TaskOptions):
         "Expect results of this task set (repeatable; see olmix-evalscript tasks). Default: "
         "olmo3-offline.",
         complete=task_sets(),
+    )
+    without_task: tuple[str, ...] = opt(
+        "--without-task NAME...",
+        "Skip this task, such as one that some variants lack (repeatable).",
+        complete=known_tasks(),
+    )
+    dashboard: str | None = opt(
+        "--dashboard NAME",
+        "Dashboard that has the results. Default: olmix-GROUP_ID.",
+        parse=_dashboard,
     )
 
 
@@ -318,12 +333,13 @@ class FitOptions(Panel, panel="Fit"):
     """What the fit's files are made of, and where they go."""
 
     results: str | None = opt(
-        "--results PATH",
-        "Folder of metrics-all.jsonl files, or the JSON of olmo-cookbook-eval results.",
+        "--results FOLDER",
+        "Read the metrics-all.jsonl files in this folder instead of fetching them.",
     )
+    no_results: bool = opt("--no-results", "Write only ratios.csv, without any results.")
     priors: str | None = opt(
         "--priors FILE",
-        "YAML with a `priors` block: output of `olmix priors compute`, a generation config or a "
+        "YAML with a `priors` block: a generation config, output of `olmix priors compute`, or a "
         "fit config.",
     )
     step: int | None = opt(
@@ -334,14 +350,18 @@ class FitOptions(Panel, panel="Fit"):
     output: str | None = opt(
         "-o, --output DIR", "Folder to write to. Default: output/fit/olmix-GROUP_ID."
     )
+    force: bool = opt("--force", "Replace a fit.yaml that was edited.")
 
     def __post_init__(self) -> None:
         if self.results is not None and "://" in self.results:
-            raise UsageError("--results reads files here; load them with: bash SCRIPT --results")
+            raise UsageError(
+                "--results reads a folder; without it, collect fetches the results of --dashboard"
+            )
         if self.output == "-":
             raise UsageError("--output: collect writes several files, so they cannot go to stdout")
-        if self.results is None and (self.priors or self.step):
-            raise UsageError(f"{'--priors' if self.priors else '--step'} needs --results")
+        if self.no_results and (self.results is not None or self.step):
+            other = "--step" if self.results is None else "--results"
+            raise UsageError(f"--no-results cannot be combined with {other}")
 
 
 @dataclass(frozen=True)

@@ -233,8 +233,8 @@ def _variants(swarm: Swarm, roots: Sequence[str]) -> list[str]:
 def _listing(root: str, beginning: str) -> str:
     """The call that lists the files of a root whose paths begin so.
 
-    The delimiter makes one entry of all tensors, ``__0_0.distcp`` and so on. Weka's S3 interface may
-    know only the slash.
+    The delimiter makes one entry of all tensors, ``__0_0.distcp`` and so on. Weka's S3 interface
+    may know only the slash.
     """
     lister = _lister(root)
     return f'{lister} "{beginning}"' + " --delimiter __" * (lister == "list_s3")

@@ -12,7 +12,7 @@ from string import ascii_uppercase
 from typing import Any, Generic, TypeVar
 
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.fit import Mixtures
+from olmix_evalscript.mixtures import Mixtures
 from olmix_evalscript.model import Experiment, Swarm, Variant
 from olmix_evalscript.text import counted, visible
 

@@ -13,6 +13,8 @@ from olmix_evalscript import yamltext
 from olmix_evalscript.errors import UsageError
 
 DEFAULT_TASK_SET = "olmo3-offline"
+#: Some have blanks, such as ``mmlu_pro_computer science:mc::none`` of olmo-cookbook.
+_TASK = re.compile(r"[A-Za-z0-9_*][A-Za-z0-9_.:+@/=,*|-]*( [A-Za-z0-9_.:+@/=,*|-]+)*")
 
 
 @cache
@@ -39,13 +41,6 @@ def task_set(name: str) -> tuple[str, ...]:
     return tuple(task for tasks in task_sets()[name].values() for task in tasks)
 
 
-@cache
-def set_mates(task: str) -> frozenset[str]:
-    """All tasks of the sets that have a task, itself included; none if no set has it."""
-    sets = (frozenset(task_set(name)) for name in task_sets())
-    return frozenset().union(*(tasks for tasks in sets if task in tasks))
-
-
 def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     """Drop repeated task names and refuse what cannot be one.
 
@@ -59,7 +54,7 @@ def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     for task in unique:
         if task in task_sets():
             raise UsageError(f"{task!r} is a task set, not a task: use --task-set {task}")
-        if not re.fullmatch(r"[A-Za-z0-9_*][A-Za-z0-9_.:+@/=,*|-]*", task):
+        if not _TASK.fullmatch(task):
             raise UsageError(
                 f"{task!a} is not a task name: expected one such as 'arc_easy:rc::olmes:full'"
             )

@@ -98,3 +98,10 @@ def ranges(numbers: Iterable[int]) -> str:
 def variants_named(numbers: Collection[int]) -> str:
     """Such as ``variant 3`` or ``variants 0-7``."""
     return f"variant{'s' * (len(set(numbers)) != 1)} {ranges(numbers)}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message, sorted, at most ten of them."""
+    found = sorted(names)
+    more = f" and {len(found) - 10} more" if len(found) > 10 else ""
+    return ", ".join(shown(name) for name in found[:10]) + more

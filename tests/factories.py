@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
-from olmix_evalscript.model import Experiment, Task, TrainerRun, Variant
+from olmix_evalscript.model import Experiment, Swarm, Task, TrainerRun, Variant
+from olmix_evalscript.swarm import build_swarm
 
 GROUP = "58362402"
 START = datetime(2026, 3, 2, tzinfo=timezone.utc)
@@ -89,6 +92,47 @@ def variant(number: int, root: str = S3_ROOT) -> Variant:
     """A variant of the swarm `mix`, whose run directories lie below a root."""
     run = TrainerRun("olmix", f"mix-{GROUP}-{number:04d}", GROUP, "ai2/neptune", "kylel", False)
     return Variant(number, run, f"{root}/{run.run_name}")
+
+
+def run_name(number: int) -> str:
+    """The run name of a variant of the swarm `mix`."""
+    return f"mix-{GROUP}-{number:04d}"
+
+
+def source(domain: str, ratio: float) -> str:
+    """A source as a trainer's command has it after ``-s``."""
+    return f"({ascii(domain).replace(chr(39), chr(34))},[],{ratio!r},1.0)"
+
+
+def experiments_of_sources(*commands: Sequence[str]) -> list[Experiment]:
+    """Experiments of a swarm whose variants have these sources."""
+    return [
+        experiment(run_name(number), minutes=number, more=[w for s in sources for w in ("-s", s)])
+        for number, sources in enumerate(commands)
+    ]
+
+
+def experiments_of(*mixtures: Mapping[str, float]) -> list[Experiment]:
+    """Experiments of a swarm whose variants have these mixtures, domain to ratio."""
+    return experiments_of_sources(*([source(d, ratio) for d, ratio in m.items()] for m in mixtures))
+
+
+def swarm_of_sources(*commands: Sequence[str]) -> Swarm:
+    """A swarm whose variants have these sources."""
+    return build_swarm(GROUP, experiments_of_sources(*commands))
+
+
+def swarm_of(*mixtures: Mapping[str, float]) -> Swarm:
+    """A swarm whose variants have these mixtures, domain to ratio."""
+    return build_swarm(GROUP, experiments_of(*mixtures))
+
+
+def generated(kind: str) -> list[Experiment]:
+    """Experiments of a swarm that olmix's own generator made, of fixtures/mixture-reuse."""
+    path = Path(__file__).parent.parent / "fixtures" / "mixture-reuse" / f"{kind}.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return experiments_of(*({d: float(ratio) for d, ratio in row.items() if ratio} for row in rows))
 
 
 def result_line(

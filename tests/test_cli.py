@@ -95,7 +95,7 @@ def test_values_are_read_without_pydantic(environment: dict[str, str]) -> None:
         ([*G, "--dashboard", "a\x1b[2J"], r"'a\x1b[2J' has a character that cannot be printed"),
         (["tasks", "olmo4"], "'olmo4' is not a task set"),
         ([*G, "-t", "olmo3-offline"], "use --task-set olmo3-offline"),
-        ([*G, "-t", "a b"], "is not a task name"),
+        ([*G, "-t", "a;b"], "is not a task name"),
         ([*G, "--model-backend", "tgi"], "is not a model backend"),
         ([*G, "--dashboard", "a b"], "dashboard 'a b' is not accepted"),
         ([*G, "--eval-cluster", "a;b"], "evaluation cluster 'a;b' is not accepted"),

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from olmix_evalscript.snapshot import dump
 from tests.conftest import FIXTURES, Run
-from tests.factories import result_line
+from tests.factories import GROUP, generated, result_line
+from tests.storage import Bucket, denying_s3_server
 
 DEMO = ("--snapshot", str(FIXTURES / "58362402.yaml"))
 RESULTS = FIXTURES / "58362402-results"
 PRIORS = str(RESULTS / "priors.yaml")
+REUSE = FIXTURES / "mixture-reuse"
 TASKS = (
     "arc_easy:rc::olmes:full",
     "hellaswag:rc::olmes:full",
@@ -23,6 +28,7 @@ TASKS = (
     "minerva_math_algebra::olmes",
 )
 CHOSEN = tuple(word for task in TASKS for word in ("-t", task))
+COLLECT = ("collect", "58362402", *DEMO, *CHOSEN)
 FOLDER = Path("output/fit/olmix-58362402")
 
 
@@ -44,18 +50,36 @@ def of(results: Path, number: int) -> Path:
     return path
 
 
-def test_without_results_only_the_ratios_are_written(run: Run, work: Path) -> None:
-    result = run("collect", "58362402", *DEMO)
+def of_aws(s3: Bucket) -> dict[str, str]:
+    """What makes the real aws talk to a server on this machine."""
+    return {**s3.environment, "NO_PROXY": "127.0.0.1"}
+
+
+def change(path: Path, old: str, new: str, count: int = -1) -> None:
+    path.write_text(path.read_text().replace(old, new, count))
+
+
+def snapshot(work: Path, edit: Callable[[list[dict[str, Any]]], object]) -> str:
+    """The demo's snapshot with its experiments edited."""
+    data = yaml.load(Path(DEMO[1]).read_text(), yaml.BaseLoader)
+    edit(data["experiments"])
+    (work / "s.yaml").write_text(yaml.safe_dump(data, default_style="'"))
+    return "s.yaml"
+
+
+# --- what is written ----------------------------------------------------------------------
+
+
+def test_no_results_writes_only_the_ratios(run: Run, work: Path) -> None:
+    result = run("collect", "58362402", *DEMO, "--no-results")
 
     assert result.stdout == f"{FOLDER}/ratios.csv\n"
     assert len((work / FOLDER / "ratios.csv").read_text().splitlines()) == 9
-    assert "metrics.csv needs --results" in result.stderr
+    assert "Next: run collect without --no-results" in result.stderr
 
 
 def test_with_results_and_priors_there_is_all_that_the_fit_reads(run: Run, work: Path) -> None:
-    result = run(
-        "collect", "58362402", *DEMO, *CHOSEN, "--results", str(RESULTS), "--priors", PRIORS
-    )
+    result = run(*COLLECT, "--results", str(RESULTS), "--priors", PRIORS)
 
     assert result.returncode == 0, result.stderr
     assert result.stdout == "".join(
@@ -67,124 +91,165 @@ def test_with_results_and_priors_there_is_all_that_the_fit_reads(run: Run, work:
         "metrics": str(work / FOLDER / "metrics.csv"),
     }
     assert "8 of 8 variants have all metrics (4) at step 22100" in result.stderr
-    assert f"olmix fit --config {FOLDER}/fit.yaml --output-dir {FOLDER}/fit" in result.stderr
+    assert "How well mixtures explain results: 0.98 median, 0.94 mbpp:3shot::none" in result.stderr
 
 
-def test_without_priors_it_says_how_to_get_them(run: Run) -> None:
-    result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", str(RESULTS), "-o", "here")
+def test_changed_results_are_fitted_in_another_folder(run: Run, results: Path) -> None:
+    folders = []
+    for value in ("0.9", "0.9", "0.8"):
+        text = re.sub(r'"bits_per_byte_corr": [0-9.]+', f'"bits_per_byte_corr": {value}',
+                      of(results, 0).read_text(), count=1)  # fmt: skip
+        of(results, 0).write_text(text)
+        result = run(*COLLECT, "--results", str(results), "--priors", PRIORS)
+        folders += re.findall(r"--output-dir (\S+)", result.stderr)
 
-    assert result.stdout == "here/ratios.csv\nhere/metrics.csv\n"
-    assert "olmix priors compute --config" in result.stderr
+    assert folders[0] == folders[1] != folders[2]
+    assert re.fullmatch(rf"{FOLDER}/fit-[0-9a-f]{{8}}", folders[0])
+
+
+def test_frozen_topics_become_one_column_with_its_manual_prior(run: Run, work: Path) -> None:
+    experiments = generated("stage-3")
+    (work / "s.yaml").write_text(dump(GROUP, experiments))
+    (work / "results").mkdir()
+    (work / "results" / "metrics-all.jsonl").write_text(
+        "".join(result_line(e.name, "lambada", 1 / n) for n, e in enumerate(experiments, start=1))
+    )
+
+    result = run(
+        "collect", "58362402", "--snapshot", "s.yaml", "-t", "lambada", "--results",
+        "results", "--priors", str(REUSE / "stage-3.yaml"),
+    )  # fmt: skip
+
+    assert result.returncode == 0, result.stderr
+    assert (
+        (work / FOLDER / "ratios.csv").read_text().startswith("run,name,index,existing,s2pdfv1\n")
+    )
+    fit = yaml.safe_load((work / FOLDER / "fit.yaml").read_text())
+    assert fit["priors"]["relative_sizes"] == pytest.approx({"existing": 0.98, "s2pdfv1": 0.02})
+
+
+# --- fetching -----------------------------------------------------------------------------
+
+
+def test_results_are_fetched_from_the_dashboard(
+    run: Run, work: Path, s3: Bucket, results: Path
+) -> None:
+    prefix = "evaluation/olmix-58362402"
+    for number in range(8):
+        path = of(results, number)
+        s3.put(f"{prefix}/{path.relative_to(results)}", contents=path.read_text())
+    s3.put(f"{prefix}/a/metrics.json", "evaluation/other/b/metrics-all.jsonl")
+
+    result = run(*COLLECT, "--priors", PRIORS, **of_aws(s3))
+
+    assert result.returncode == 0, result.stderr
+    fetched = work / "output/results/olmix-58362402"
+    assert len([path for path in fetched.rglob("*") if path.is_file()]) == 8
+    assert len((work / FOLDER / "metrics.csv").read_text().splitlines()) == 9
+
+
+def test_a_result_that_was_replaced_by_one_of_the_same_size_is_fetched_again(
+    run: Run, work: Path, s3: Bucket
+) -> None:
+    key = "evaluation/mine/metrics-all.jsonl"
+    fetched = work / "output/results/mine/metrics-all.jsonl"
+    for bpb in (0.7, 0.8):
+        s3.put(key, contents=result_line("other", "lambada", bpb))
+        run(*COLLECT, "--dashboard", "mine", **of_aws(s3))
+
+    assert '"bits_per_byte_corr": 0.8' in fetched.read_text()
+
+
+def test_a_dashboard_without_results_is_named(run: Run, s3: Bucket) -> None:
+    result = run(*COLLECT, "--dashboard", "none", **of_aws(s3))
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "no results at s3://ai2-llm/evaluation/none/. Wait until an" in result.stderr
+
+
+def test_a_failed_sync_writes_nothing_and_shows_the_message_of_aws(
+    run: Run, work: Path, s3: Bucket
+) -> None:
+    with denying_s3_server() as url:
+        result = run(*COLLECT, **{**of_aws(s3), "AWS_ENDPOINT_URL": url})
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.search(
+        r"error: cannot fetch s3://ai2-llm/evaluation/olmix-58362402/: .*AccessDenied",
+        result.stderr,
+    )
+    assert not (work / FOLDER).exists()
+
+
+def test_without_aws_it_says_what_to_do(
+    run: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "bin").mkdir()
+    for program in ("olmix-evalscript", "python"):
+        found = shutil.which(program, path=environment["PATH"])
+        assert found is not None
+        (tmp_path / "bin" / program).symlink_to(found)
+
+    result = run(*COLLECT, PATH=str(tmp_path / "bin"))
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "aws is not installed. Install the AWS command line, or fetch" in result.stderr
+
+
+# --- coverage -----------------------------------------------------------------------------
 
 
 def test_an_incomplete_swarm_is_refused_with_what_to_evaluate(
     run: Run, work: Path, results: Path
 ) -> None:
     of(results, 2).unlink()
+    change(of(results, 4), "bits_per_byte_corr", "other", 1)
     of(results, 6).write_text("".join(of(results, 6).read_text().splitlines(keepends=True)[:3]))
 
-    result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", str(results))
+    result = run(*COLLECT, "--results", str(results))
 
     assert (result.returncode, result.stdout) == (1, "")
     assert not (work / "output").exists()
-    assert "variant 2: no results" in result.stderr
-    assert "variant 6: lacks minerva_math (1 of 1)" in result.stderr
-    assert (
-        "To evaluate just these: "
-        "run your script for 58362402 with --only 2,6 --step 22100 --again\n"
-    ) in result.stderr
-    assert "--task-set" not in result.stderr
-    assert "still be running" not in result.stderr
-
-
-def test_a_script_in_the_usual_place_is_named(run: Run, results: Path) -> None:
-    of(results, 2).unlink()
-    run("generate", "58362402", *DEMO, *CHOSEN)
-
-    result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", str(results))
-
-    assert "just these: bash output/eval_scripts/olmix-58362402.sh --only 2 " in result.stderr
-    assert "nothing was written: 1 of 8 variants lacks results" in result.stderr
-
-
-def test_a_script_beside_its_results_is_named(run: Run, work: Path, results: Path) -> None:
-    of(results, 2).unlink()
-    run("generate", "58362402", *DEMO, *CHOSEN)
-    run("generate", "58362402", *DEMO, *CHOSEN, "-o", "mine/a b.sh")
-    results.rename(work / "mine" / "a b.sh.results")
-
-    result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", "mine/a b.sh.results/")
-
-    assert "To evaluate just these: bash 'mine/a b.sh' --only 2 " in result.stderr
-
-
-def test_evaluations_that_may_still_run_are_mentioned(run: Run, work: Path, results: Path) -> None:
-    of(results, 2).unlink()
-    snapshot = yaml.load(Path(DEMO[1]).read_text(), yaml.BaseLoader)
-    job = {**snapshot["experiments"][0], "id": "01JE", "status": "running"}
-    job["tasks"] = [
-        {"arguments": [of(results, 3).parent.name.replace("03_", "02_")], "clusters": []}
+    table = result.stderr.partition("at step 22100\n")[2].splitlines()
+    assert [re.split(r"  +", line) for line in table[:-1]] == [
+        ["variants", "results", "evaluation jobs"],
+        ["0-1, 3, 5, 7", "all tasks"],
+        ["2", "no results", "none"],
+        ["4", "without BPB core (1 of 2): arc_easy:rc::olmes:full", "none"],
+        ["6", "missing minerva_math (1 of 1): minerva_math_algebra::olmes", "none"],
+        [
+            "To evaluate just these: "
+            "bash output/eval_scripts/olmix-58362402.sh --only 2,6 --step 22100 --again"
+        ],
     ]
-    snapshot["experiments"].append({**job, "name": "evaluation"})
-    (work / "s.yaml").write_text(yaml.safe_dump(snapshot, default_style="'"))
-
-    result = run("collect", "58362402", *CHOSEN, "--snapshot", "s.yaml", "--results", str(results))
-
-    hint = "Evaluations may still be running; see `olmix-evalscript show 58362402`"
-    assert result.stderr.index(hint) < result.stderr.index("To evaluate just these")
-
-
-def test_a_folder_without_results_is_named(run: Run, work: Path) -> None:
-    (work / "empty").mkdir()
-
-    result = run("collect", "58362402", *DEMO, "--results", "empty")
-
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.endswith("error: no metrics-all.jsonl file in empty\n")
-
-
-def test_results_of_other_runs_alone_are_refused_with_one_of_them(run: Run, work: Path) -> None:
-    (work / "other").mkdir()
-    (work / "other" / "metrics-all.jsonl").write_text(result_line("mix-6cf425be-0000", TASKS[0]))
-
-    result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", "other")
-
-    assert (result.returncode, result.stdout) == (1, "")
-    assert (
-        "error: no results of 58362402's runs in other; it has those of mix-6cf425be-0000_step100\n"
-    ) in result.stderr
-
-
-def test_a_step_without_results_does_not_make_it_evaluate_again(run: Run) -> None:
-    result = run(
-        "collect", "58362402", *DEMO, *CHOSEN, "--results", str(RESULTS), "--step", "22000"
+    assert table[-1] == (
+        "error: nothing was written: 3 of 8 variants lack results. "
+        "Use --allow-partial to write the others."
     )
 
-    assert (result.returncode, result.stdout) == (1, "")
-    assert (
-        "no results at step 22000, only at 22100: leave out --step, or use --step 22100"
-    ) in result.stderr
-    assert "--again" not in result.stderr
 
-
-@pytest.mark.parametrize(
-    ("options", "problem"),
-    [
-        (
-            ("--results", "s3://ai2-llm/evaluation/olmix-58362402/"),
-            "--results reads files here; load them with: bash SCRIPT --results",
-        ),
-        (("--output", "-"), "--output: collect writes several files, so they cannot go to stdout"),
-    ],
-)
-def test_what_is_read_and_written_is_files(
-    run: Run, work: Path, options: tuple[str, ...], problem: str
+def test_the_jobs_of_an_incomplete_variant_are_in_the_table(
+    run: Run, work: Path, results: Path
 ) -> None:
-    result = run("collect", "58362402", *DEMO, *options)
+    for number in (2, 3):
+        of(results, number).unlink()
 
-    assert (result.returncode, result.stdout) == (2, "")
-    assert problem in result.stderr
-    assert list(work.iterdir()) == []
+    def add_jobs(experiments: list[dict[str, Any]]) -> None:
+        for number, status in ((2, "running"), (3, "failed"), (3, "canceled")):
+            checkpoint = f"verify-tokens-140m-58362402-{number:04d}_step22100"
+            experiments.append({
+                **experiments[0],
+                "id": f"01J{status.upper()}", "name": f"eval-{status}", "status": status,
+                "tasks": [{"arguments": [checkpoint], "clusters": []}],
+            })  # fmt: skip
+
+    path = snapshot(work, add_jobs)
+    result = run("collect", "58362402", *CHOSEN, "--snapshot", path, "--results", str(results))
+
+    assert re.search(r"\n2 +no results +1 running\n", result.stderr)
+    url = "https://beaker.org/ex/01JFAILED"
+    assert re.search(rf"\n3 +no results +1 (failed|canceled), 1 \w+: {url}\n", result.stderr)
+    assert "--only 3 --step" in result.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("-t", "lambada")])
@@ -194,47 +259,149 @@ def test_results_of_other_tasks_are_said_to_come_of_other_options(
     result = run("collect", "58362402", *DEMO, *options, "--results", str(RESULTS))
 
     assert (result.returncode, result.stdout) == (1, "")
+    assert "arc_easy:rc::olmes:full, hellaswag:rc::olmes:full, mbpp" in result.stderr
     assert "Give collect the same --config, --task and --task-set as generate." in result.stderr
 
 
-def test_allow_partial_writes_the_complete_variants(run: Run, work: Path, results: Path) -> None:
-    of(results, 2).unlink()
-
-    result = run(
-        "collect", "58362402", *DEMO, *CHOSEN, "--results", str(results), "--allow-partial"
-    )
-
-    assert result.returncode == 0, result.stderr
-    tables = [(work / FOLDER / name).read_text() for name in ("ratios.csv", "metrics.csv")]
-    for table in tables:
-        assert re.findall(r"^[^,]+,[^,]+,(\d)", table, flags=re.M) == list("0134567")
-    assert "variant 2: no results" in result.stderr
-
-
-def test_allow_partial_leaves_out_the_domains_of_the_other_variants(
+def test_allow_partial_writes_the_complete_variants_and_their_domains(
     run: Run, work: Path, results: Path
 ) -> None:
     for number in (0, 1, 2, 4, 5, 6, 7):  # all that have arxiv
         of(results, number).unlink()
 
     result = run(
-        "collect", "58362402", *DEMO, *CHOSEN, "--results", str(results), "--priors", PRIORS,
-        "--step", "22100", "--allow-partial",
+        *COLLECT, "--results", str(results), "--priors", PRIORS, "--step", "22100",
+        "--allow-partial",
     )  # fmt: skip
 
     assert result.returncode == 0, result.stderr
+    for name in ("ratios.csv", "metrics.csv"):
+        table = (work / FOLDER / name).read_text()
+        assert re.findall(r"^[^,]+,[^,]+,(\d)", table, flags=re.M) == ["3"]
     domains = ["dclm:adult_content", "wiki"]
     head, _ = (work / FOLDER / "ratios.csv").read_text().splitlines()
     fit = yaml.safe_load((work / FOLDER / "fit.yaml").read_text())
     assert head.split(",")[3:] == domains == list(fit["priors"]["relative_sizes"])
-    assert "Left out of ratios.csv (no complete variant has them): arxiv" in result.stderr
+    assert "Skipped in ratios.csv (no complete variant has them): arxiv" in result.stderr
+
+
+@pytest.mark.parametrize("name", [TASKS[3], "mbpp:3shot::none"])
+def test_a_task_that_some_variants_lack_can_be_skipped(
+    run: Run, work: Path, results: Path, name: str
+) -> None:
+    of(results, 6).write_text("".join(of(results, 6).read_text().splitlines(keepends=True)[:2]))
+
+    result = run(
+        *COLLECT, "--results", str(results), "--without-task", name, "--without-task", TASKS[2],
+        "--without-task", TASKS[3],
+    )  # fmt: skip
+
+    assert result.returncode == 0, result.stderr
+    head = (work / FOLDER / "metrics.csv").read_text().splitlines()[0]
+    assert head == "run,name,index,arc_easy:rc::olmes,hellaswag:rc::olmes"
+
+
+def test_a_skipped_task_is_one_of_the_tasks(run: Run) -> None:
+    result = run(*COLLECT, "--results", str(RESULTS), "--without-task", "lambada")
+
+    assert result.returncode == 2
+    assert "--without-task: 'lambada' is not one of the 4 tasks" in result.stderr
+
+
+def test_a_task_name_with_a_blank_is_collected(run: Run, work: Path) -> None:
+    task = "computer science:rc::none"
+    (work / "results").mkdir()
+    (work / "results" / "metrics-all.jsonl").write_text(
+        "".join(
+            result_line(f"verify-tokens-140m-58362402-{number:04d}", task, 0.8 + number / 100)
+            for number in range(8)
+        )
+    )
+
+    result = run("collect", "58362402", *DEMO, "-t", task, "--results", "results")
+
+    assert result.returncode == 0, result.stderr
+    assert (work / FOLDER / "metrics.csv").read_text().startswith(f"run,name,index,{task}\n")
+
+
+# --- warnings -----------------------------------------------------------------------------
+
+
+def test_a_task_without_bpb_is_skipped_with_a_warning(run: Run, work: Path, results: Path) -> None:
+    for number in range(8):
+        change(of(results, number), "bits_per_byte_corr", "other", 1)
+
+    result = run(*COLLECT, "-q", "--results", str(results))
+
+    assert result.returncode == 0, result.stderr
+    assert "warning: skipped, as the results are without BPB: arc_easy" in result.stderr
+    assert "arc_easy" not in (work / FOLDER / "metrics.csv").read_text()
+
+
+def test_strict_stops_at_what_would_make_a_poor_fit(run: Run, work: Path, results: Path) -> None:
+    of(results, 1).write_text(of(results, 0).read_text().replace("-0000_", "-0001_"))
+
+    result = run(*COLLECT, "--strict", "--results", str(results))
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "warning: variants 0-1 have the same results" in result.stderr
+    assert not (work / FOLDER).exists()
+
+
+def test_a_relaunch_with_another_mixture_is_refused(run: Run, work: Path) -> None:
+    def relaunch(experiments: list[dict[str, Any]]) -> None:
+        again = json.loads(json.dumps(experiments[2]))
+        again["tasks"][0]["arguments"][-3:] = ['-s ("wiki",[],1.0,1.0)']
+        experiments.append({**again, "id": "01JAGAIN", "name": f"{again['name']}-k3xd"})
+
+    result = run("collect", "58362402", "--snapshot", snapshot(work, relaunch), "--no-results")
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "variant 2 was launched with different mixtures" in result.stderr
+    assert "https://beaker.org/ex/01JAGAIN" in result.stderr
+
+
+# --- what is refused ----------------------------------------------------------------------
+
+
+def test_results_of_other_runs_alone_are_refused_with_one_of_them(run: Run, work: Path) -> None:
+    (work / "other").mkdir()
+    (work / "other" / "metrics-all.jsonl").write_text(result_line("mix-6cf425be-0000", TASKS[0]))
+
+    result = run(*COLLECT, "--results", "other")
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert (
+        "error: no results of 58362402's runs in other; it has those of mix-6cf425be-0000_step100\n"
+    ) in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--results", "s3://ai2-llm/evaluation/x/"), "--results reads a folder; without it,"),
+        (("--output", "-"), "--output: collect writes several files, so they cannot go to stdout"),
+        (("--no-results", "--results", "r"), "--no-results cannot be combined with --results"),
+        (("--no-results", "--step", "5"), "--no-results cannot be combined with --step"),
+        (("--dashboard", "../x"), "dashboard ../x is not accepted"),
+        *((("--step", step), "is not a step") for step in ("last", "-1", "0", "9" * 13)),
+    ],
+)
+def test_wrong_options_are_refused(
+    run: Run, work: Path, options: tuple[str, ...], problem: str
+) -> None:
+    result = run("collect", "58362402", *DEMO, *options)
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert problem in result.stderr
+    assert list(work.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("old", "options"),
     [
-        ("metrics.csv", ()),
-        ("fit.yaml", ()),
+        ("metrics.csv", ("--no-results",)),
+        ("fit.yaml", ("--no-results",)),
         ("fit.yaml", (*CHOSEN, "--results", str(RESULTS))),
     ],
 )
@@ -251,36 +418,15 @@ def test_files_of_an_earlier_collect_are_not_left_beside_new_ones(
     assert f"{FOLDER}/{old}" in result.stderr
 
 
-def test_allow_partial_does_not_write_empty_tables(run: Run, work: Path, results: Path) -> None:
-    options = ("--results", str(results), "-t", "lambada", "-t", TASKS[0], "--allow-partial")
-
-    result = run("collect", "58362402", *DEMO, *options)
-
-    assert (result.returncode, result.stdout) == (1, "")
-    assert not (work / "output").exists()
-
-
-def test_other_models_of_the_runs_are_counted(run: Run, results: Path) -> None:
-    model = "verify-tokens-140m-58362402-0001_step22100_bos"
-    (results / "other-metrics-all.jsonl").write_text(result_line("", TASKS[0], model=model))
-
-    result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", str(results))
-
-    assert f"Ignored 1 other model made from these runs, such as {model}" in result.stderr
-
-
-def test_a_file_that_is_cut_off_is_named_with_its_line(run: Run, results: Path) -> None:
-    of(results, 3).write_text(of(results, 3).read_text()[:-20])
-
-    result = run("collect", "58362402", *DEMO, *CHOSEN, "--results", str(results))
-
-    assert (result.returncode, result.stdout) == (1, "")
-    assert f"{of(results, 3)}:4: it is not a line of JSON" in result.stderr
+# --- an own fit config --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["arc_easy:rc::olmes", "mbpp:3shot::none"])
 def test_the_columns_of_a_fit_are_written_and_no_other(run: Run, work: Path, name: str) -> None:
-    (work / "fit.yaml").write_text(f"eval: {{tasks: {{mine: ['{name}']}}}}\n")
+    (work / "fit.yaml").write_text(
+        f"eval: {{tasks: {{mine: ['{name}', ultrachat_masked_ppl]}}}}\n"
+        "filtering: {drop_metrics: [ultrachat_masked_ppl]}\n"
+    )
 
     result = run(
         "collect", "58362402", *DEMO, "--config", "fit.yaml", "--results", str(RESULTS),
@@ -291,99 +437,21 @@ def test_the_columns_of_a_fit_are_written_and_no_other(run: Run, work: Path, nam
     assert (work / FOLDER / "metrics.csv").read_text().startswith(f"run,name,index,{name}\n")
     fit = yaml.safe_load((work / FOLDER / "fit.yaml").read_text())
     assert fit["eval"]["tasks"] == {"mine": [name]}
+    assert fit["filtering"] == {"drop_metrics": ["ultrachat_masked_ppl"]}
 
 
-def test_a_column_of_a_fit_that_cannot_be_had_is_refused(run: Run, work: Path) -> None:
-    (work / "fit.yaml").write_text(
-        "eval: {tasks: {a: ['arc_easy:rc::olmes', ultrachat_masked_ppl]}}\n"
-    )
+def test_an_edited_fit_is_kept_or_carried_over(run: Run, work: Path) -> None:
+    options = (*COLLECT, "--results", str(RESULTS), "--priors", PRIORS)
+    run(*options)
+    fit = work / FOLDER / "fit.yaml"
+    change(fit, "kl_reg: 0.1", "kl_reg: 0.3")
+    edited = fit.read_text()
 
-    result = run("collect", "58362402", *DEMO, "--config", "fit.yaml", "--results", str(RESULTS))
+    refused = run(*options)
 
-    assert (result.returncode, result.stdout) == (1, "")
-    assert "no bits per byte of ultrachat_masked_ppl" in result.stderr
-
-
-def test_a_fit_s_names_are_evaluated_as_the_known_tasks(run: Run, work: Path) -> None:
-    (work / "fit.yaml").write_text("eval: {tasks: {a: ['arc_easy:rc::olmes', 'a:b']}}\n")
-
-    result = run("generate", "58362402", *DEMO, "--config", "fit.yaml", "-o", "-")
-
-    assert "arc_easy:rc::olmes:full" in result.stdout
-    assert "unknown task, used as written: a:b" in result.stderr
-
-
-def test_priors_of_other_domains_are_left_out(run: Run, work: Path) -> None:
-    priors = yaml.safe_load(Path(PRIORS).read_text())
-    priors["priors"]["relative_sizes"]["web"] = 0.5
-    (work / "priors.yaml").write_text(yaml.safe_dump(priors))
-
-    result = run(
-        "collect", "58362402", *DEMO, *CHOSEN, "--results", str(RESULTS), "--priors", "priors.yaml"
-    )
-
-    assert "Left out of the priors (not in ratios.csv): web" in result.stderr
-
-
-@pytest.mark.parametrize("options", [["--step", "22100"], ["--priors", PRIORS]])
-def test_what_is_about_results_needs_them(run: Run, options: list[str]) -> None:
-    result = run("collect", "58362402", *DEMO, *options)
-
-    assert result.returncode == 2
-    assert "needs --results" in result.stderr
-
-
-@pytest.mark.parametrize("step", ["last", "-1", "0", "9" * 13])
-def test_a_step_is_a_number(run: Run, step: str) -> None:
-    result = run("collect", "58362402", *DEMO, "--results", str(RESULTS), "--step", step)
-
-    assert result.returncode == 2
-    assert "is not a step" in result.stderr
-
-
-def test_the_sources_of_a_variant_are_in_the_json(run: Run) -> None:
-    data = json.loads(run("show", "58362402", *DEMO, "--json").stdout)
-
-    assert data["variants"][3]["sources"] == [
-        {
-            "name": "dclm:adult_content",
-            "ratio": 0.25,
-            "repetition": 1.0,
-            "paths": ["s3://ai2-llm/preprocessed/dclm/**/*.npy"],
-        },
-        {
-            "name": "wiki",
-            "ratio": 0.75,
-            "repetition": 1.0,
-            "paths": ["s3://ai2-llm/preprocessed/wiki/part-0-00000.npy"],
-        },
-    ]
-
-
-def without_bpb_of_arc(results: Path) -> Path:
-    """Results in which arc_easy was evaluated, but has no bits per byte."""
-    for path in results.glob("*/*.jsonl"):
-        arc, *others = path.read_text().splitlines(keepends=True)
-        path.write_text("".join([arc.replace("bits_per_byte_corr", "other"), *others]))
-    return results
-
-
-def test_a_task_without_the_bpb_that_it_should_have_is_left_out_with_a_warning(
-    run: Run, work: Path, results: Path
-) -> None:
-    lost = str(without_bpb_of_arc(results))
-
-    result = run("collect", "58362402", *DEMO, *CHOSEN, "-q", "--results", lost)
-
-    assert result.returncode == 0, result.stderr
-    assert "warning: left out, as the results have no bits per byte of them: arc" in result.stderr
-    assert "arc_easy" not in (work / FOLDER / "metrics.csv").read_text()
-
-
-def test_strict_heeds_a_task_without_the_bpb_that_it_should_have(run: Run, results: Path) -> None:
-    lost = str(without_bpb_of_arc(results))
-
-    result = run("collect", "58362402", *DEMO, *CHOSEN, "--strict", "--results", lost)
-
-    assert (result.returncode, result.stdout) == (1, "")
-    assert "(--strict)" in result.stderr
+    assert (refused.returncode, fit.read_text()) == (1, edited)
+    hint = f"--config {FOLDER}/fit.yaml --force"
+    assert f"{FOLDER}/fit.yaml was edited. Use {hint}" in refused.stderr
+    assert run(*options, *hint.split()).returncode == 0
+    assert yaml.safe_load(fit.read_text())["proposer"] == {"kl_reg": 0.3}
+    assert run(*options).returncode == 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from olmix_evalscript.config import EvalConfig, Priors, load, load_priors
+from olmix_evalscript.config import EvalConfig, load
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.tasks import Metric
 
@@ -30,8 +30,6 @@ def test_a_launch_yaml_has_tasks_cluster_and_backend(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("base: &b {eval_tasks: [piqa]}\n<<: *b\neval_cluster: aus\n", "merge key"),
-        ("eval: {tasks: {<<: {a: [piqa]}, b: [lambada]}}\n", "merge key"),
         ("eval_cluster: aus\neval_task: [piqa]\n", "it has eval_task; did you mean eval_tasks"),
         ("eval_tasks: [piqa]\neval_model_backends: hf\n", "did you mean eval_model_backend"),
     ],
@@ -41,10 +39,10 @@ def test_a_setting_that_would_be_lost_is_refused(tmp_path: Path, text: str, prob
         config(tmp_path, text)
 
 
-def test_other_settings_of_a_launch_are_no_concern(tmp_path: Path) -> None:
-    text = "eval_interval: 500\neval_metrics: [loss]\neval_tasks: [lambada]\na: {<<: {b: c}}\n"
+def test_merge_keys_are_followed(tmp_path: Path) -> None:
+    text = "base: &b {eval_tasks: [piqa]}\n<<: *b\neval_cluster: aus\n"
 
-    assert config(tmp_path, text).tasks == ("lambada",)
+    assert config(tmp_path, text) == EvalConfig(("piqa",), "aus")
 
 
 @pytest.mark.parametrize("kind", ["type: offline, ", ""])
@@ -76,12 +74,6 @@ def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:
     assert (found.tasks, found.has_inloop_tasks) == ((), True)
 
 
-@pytest.mark.parametrize("kind", ["type: inloop, ", ""])
-def test_nothing_but_tasks_of_the_training_is_said(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(InvalidInputError, match="inloop eval block is not a task list"):
-        config(tmp_path, INLOOP.replace("type: inloop, ", kind))
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -101,7 +93,7 @@ def test_nothing_but_tasks_of_the_training_is_said(tmp_path: Path, kind: str) ->
         "\x00",
     ],
 )
-def test_a_config_of_no_use_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_unusable_config_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(InvalidInputError, match="config"):
         config(tmp_path, text)
 
@@ -112,7 +104,9 @@ def test_a_missing_config_is_named(tmp_path: Path) -> None:
 
 
 @given(st.text())
-def test_no_text_is_beyond_it(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_text_gives_an_error_that_names_the_config(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
     path = tmp_path_factory.mktemp("config") / "config.yaml"
     path.write_text(text, encoding="utf-8", errors="surrogatepass")
 
@@ -120,48 +114,48 @@ def test_no_text_is_beyond_it(tmp_path_factory: pytest.TempPathFactory, text: st
         load(path)
 
 
-def priors(tmp_path: Path, text: str) -> Priors:
-    path = tmp_path / "priors.yaml"
-    path.write_text(text)
-    return load_priors(path)
-
-
-def test_priors_are_read_from_any_file_with_such_a_block(tmp_path: Path) -> None:
-    text = """
-name: mix
-priors:
-  relative_sizes: {wiki: 1e-05, "dclm:a": 0.99999}
-  token_counts: {wiki: 45_000_000_000, "dclm:a": 1.5e10}
-"""
-
-    assert priors(tmp_path, text) == Priors(
-        {"wiki": 1e-05, "dclm:a": 0.99999}, {"wiki": 45_000_000_000, "dclm:a": 15_000_000_000}
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("name: mix", "no priors block"),
-        ("priors: []", "no priors block"),
-        ("priors: {}", "relative_sizes does not map"),
-        ("priors: {relative_sizes: [1], token_counts: {}}", "relative_sizes does not map"),
-        ("priors: {relative_sizes: {a: 1}}", "token_counts does not map"),
-        ("priors: {relative_sizes: {a: x}, token_counts: {}}", "a has 'x'; expected a number"),
-        ("priors: {relative_sizes: {a: nan}, token_counts: {}}", "a has 'nan'"),
-        ("priors: {relative_sizes: {a: -1}, token_counts: {}}", "a has '-1'"),
-        ("priors: {relative_sizes: {a: 1}, token_counts: {a: 1.5}}", "a has '1.5'"),
-        ("priors: {relative_sizes: {a: 1}, token_counts: {a: -1}}", "a has '-1'"),
-        ("priors: {relative_sizes: {a: 1}, token_counts: {a: 0100}}", "a has 0100.*octal"),
-    ],
-)
-def test_priors_of_no_use_are_refused(tmp_path: Path, text: str, problem: str) -> None:
-    with pytest.raises(InvalidInputError, match=problem):
-        priors(tmp_path, text)
-
-
 @pytest.mark.parametrize("null", ["null", "~", "", "Null"])
 def test_a_setting_that_is_null_is_absent(tmp_path: Path, null: str) -> None:
     loaded = config(tmp_path, f"eval_cluster: {null}\neval_tasks: [lambada]\n")
 
     assert loaded.cluster is None
+
+
+FIT = """
+eval: {tasks: {math: [lambada, piqa]}}
+regression: {type: log_linear, seed: 3}
+proposer: {kl_reg: null, type: search}
+constraints: {enabled: true, target_tokens: 1_000_000_000_000}
+filtering: {drop_metrics: [piqa], obj_weights: {lambada: 7/52.0}}
+"""
+
+
+def test_settings_of_a_fit_of_inloop_metrics_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="inloop eval block is not a task list"):
+        config(tmp_path, INLOOP + "regression: {seed: 3}\n")
+
+
+def test_the_settings_of_a_fit_are_read_with_their_types(tmp_path: Path) -> None:
+    found = config(tmp_path, FIT)
+
+    assert found.fit == {
+        "regression": {"type": "log_linear", "seed": 3},
+        "proposer": {"kl_reg": None, "type": "search"},
+        "constraints": {"enabled": True, "target_tokens": 10**12},
+        "filtering": {"drop_metrics": ["piqa"], "obj_weights": {"lambada": "7/52.0"}},
+    }
+    assert found.drop_metrics == ("piqa",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("{type: log_linear, seed: 3}", "log_linear", "regression is not a mapping"),
+        ("[piqa]", "piqa", "drop_metrics is not a list"),
+    ],
+)
+def test_unusable_settings_of_a_fit_are_refused(
+    tmp_path: Path, old: str, new: str, problem: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=problem):
+        config(tmp_path, FIT.replace(old, new))

@@ -155,7 +155,7 @@ def test_every_swarm_is_a_line_a_variant_at_80_columns(tmp_path: Path) -> None:
         f"""
         from pathlib import Path
         import yaml
-        from olmix_evalscript.fit import mixtures
+        from olmix_evalscript.mixtures import mixtures
         from olmix_evalscript.snapshot import load
         from olmix_evalscript.swarm import build_swarm
         from olmix_evalscript.tables import Listed, mixture_table, swarm_table, variant_table

@@ -189,6 +189,7 @@ def session(
     folder = tmp_path / "docs-session"
     folder.mkdir()
     (folder / "fixtures").symlink_to(FIXTURES)
+    (folder / "GENERATION.yaml").symlink_to(FIXTURES / "58362402-results" / "priors.yaml")
     environment.update(
         NO_PROXY="localhost,127.0.0.1",
         PATH=f"{tools}:{environment['PATH']}",

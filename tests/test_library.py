@@ -77,7 +77,7 @@ def test_the_header_takes_the_swarms_name(tmp_path: Path) -> None:
         ({"user": "a/b"}, "user"),
         ({"cluster": "a;b"}, "cluster"),
         ({"swarm_name": "a\nb"}, "swarm name"),
-        ({"tasks": ["a b"]}, "not a task name"),
+        ({"tasks": ["a;b"]}, "not a task name"),
         ({"tasks": "lambada"}, "tasks is one text: expected a list"),
     ],
 )

@@ -58,7 +58,7 @@ def test_the_script_can_be_read_in_five_minutes() -> None:
     lines = demo(8).splitlines()
     engine = next(n for n, line in enumerate(lines) if line.startswith("# --- From here"))
     functions = re.findall(r"(?ms)^\w+\(\) \{\n.*?^\}", demo(8))
-    programs = re.findall(r"(?s)awk [^']*'\n(.*?)'", demo(8))
+    programs = re.findall(r"(?s)awk [^\n]*'\n(.*?)'", demo(8))
 
     assert len(lines) <= 300
     assert max(map(len, lines)) <= 100

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from olmix_evalscript.fit import mixtures
+from olmix_evalscript.mixtures import mixtures
 from olmix_evalscript.model import Experiment
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tables import (

@@ -49,6 +49,18 @@ def test_every_known_name_can_be_asked_for() -> None:
     assert set(check_tasks(names)) == names
 
 
+def test_a_name_may_have_blanks_inside() -> None:
+    name = "mmlu_pro_computer science:mc::none"
+
+    assert check_tasks([name]) == (name,)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a  b", "a\tb", "a\nb", "-a", "$(id)"])
+def test_what_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="is not a task name"):
+        check_tasks([name])
+
+
 def test_a_repeated_name_counts_once() -> None:
     assert check_tasks(["lambada", "piqa", "lambada"]) == ("lambada", "piqa")
 

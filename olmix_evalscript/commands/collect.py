@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
 from olmix_evalscript.cli import command
+from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_config, warn
+from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
+from olmix_evalscript.errors import FitError, UsageError
+from olmix_evalscript.fetch import fetch_results
+from olmix_evalscript.files import write_all
+from olmix_evalscript.fit import (
+    SAME_TASKS,
+    Collected,
+    Coverage,
+    check_metrics,
+    content_hash,
+    fit_yaml,
+    is_edited,
+    unused_priors,
+)
+from olmix_evalscript.fit import collect as collect_results
+from olmix_evalscript.mixtures import Mixtures, mixtures
+from olmix_evalscript.model import Swarm
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
     CollectSafetyOptions,
@@ -19,27 +37,28 @@ from olmix_evalscript.options import (
     FitOptions,
     GeneralOptions,
     GroupId,
-    SafetyOptions,
     SwarmOptions,
-    TaskOptions,
     VariantOptions,
 )
-
-if TYPE_CHECKING:
-    from olmix_evalscript.fit import Collected
-    from olmix_evalscript.model import Swarm
-    from olmix_evalscript.results import Results
-    from olmix_evalscript.tasks import Metric
+from olmix_evalscript.priors import load_priors
+from olmix_evalscript.results import Results, load
+from olmix_evalscript.sanity import FitData, explained, fit_warnings
+from olmix_evalscript.tasks import Metric, bpb_name, metric, task_warnings
+from olmix_evalscript.text import counted, listed, ranges, shown
 
 #: What collect writes, given all it needs.
 FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
+PRIORS_NEEDED = (
+    "fit.yaml needs --priors: the generation config of the swarm, or what `olmix priors compute "
+    "--config GENERATION.yaml --output priors.yaml` writes"
+)
 
 
 @command(
     examples=(
-        "olmix-evalscript collect 58362402",
-        "olmix-evalscript collect 58362402 --results results/ --priors priors.yaml",
-        "olmix-evalscript collect 58362402 --results results.json --config fit.yaml --step 22100",
+        "olmix-evalscript collect 58362402 --priors generation.yaml",
+        "olmix-evalscript collect 58362402 --config fit.yaml --priors fit.yaml --step 22100",
+        "olmix-evalscript collect 58362402 --no-results",
     ),
 )
 def collect(
@@ -52,188 +71,210 @@ def collect(
     safety: CollectSafetyOptions,
     general: GeneralOptions,
 ) -> None:
-    """Write ratios.csv, metrics.csv and fit.yaml for olmix fit, and print their paths.
+    """Fetch the results, write ratios.csv, metrics.csv and fit.yaml for olmix fit, and print their
+    paths.
 
-    Without --results it writes only ratios.csv; without --priors, no fit.yaml.
+    Without --priors, it writes no fit.yaml.
     """
-    from olmix_evalscript.commands.common import find_swarm, warn
-    from olmix_evalscript.config import load_priors
-    from olmix_evalscript.errors import FitError
-    from olmix_evalscript.files import write_all
-    from olmix_evalscript.fit import fit_yaml, listed, mixtures, unused_priors
-    from olmix_evalscript.tasks import task_warnings
-
     console = general.console(context)
     source = finding.source()
-    metrics, exact = _metrics(tasks, console)
+    config = load_config(tasks, console)
+    metrics, exact = _metrics(tasks, config)
     warn(task_warnings([metric.task for metric in metrics]), console, safety)
     priors = load_priors(Path(fit.priors)) if fit.priors else None
+    warn(priors.warnings if priors else (), console, safety)
     folder = Path(fit.output or f"output/fit/olmix-{group_id}")
-    run_script = _run_script(group_id, fit.results)
 
     swarm = find_swarm(group_id, source, variants, safety, console)
-    mixed = mixtures(swarm)
-    warn(mixed.notes, console, safety)
-    if fit.results is None:
+    _check_relaunches(swarm)
+    mixed = mixtures(swarm, priors)
+    warn(mixed.warnings, console, safety)
+    if fit.no_results:
         texts = {"ratios.csv": mixed.csv(swarm.variants)}
-        then = f"metrics.csv needs --results; to load the results: {run_script} --results"
+        then = "run collect without --no-results once the evaluations have finished"
     else:
-        collected = _collected(swarm, Path(fit.results), metrics, fit.step, exact, console)
-        warn(collected.warnings, console, safety)
-        _report_left_out(collected, safety, console)
-        _report(collected, group_id, run_script, safety.allow_partial, console)
-        domains = mixed.domains_of(collected.complete)
-        dropped = set(mixed.domains) - set(domains)
+        results = _results(swarm, tasks.dashboard or f"olmix-{group_id}", fit, metrics, console)
+        collected = collect_results(swarm, results, metrics, step=fit.step, exact=exact)
+        surprises = [*collected.warnings, *_skipped(collected, console)]
+        _report(collected, results, group_id, safety.allow_partial, console)
+        data = _fit_data(mixed, collected)
+        with console.report() as report:
+            report.status("Checking mixtures and results")
+            poor_fit, quality = fit_warnings(data), explained(data)
+        warn([*surprises, *poor_fit], console, safety)
+        if quality:
+            console.note(f"How well mixtures explain results: {quality}")
+        dropped = set(mixed.domains) - set(data.domains)
         if dropped:
-            console.note(
-                f"Left out of ratios.csv (no complete variant has them): {listed(dropped)}"
-            )
+            console.note(f"Skipped in ratios.csv (no complete variant has them): {listed(dropped)}")
         texts = {"ratios.csv": mixed.csv(collected.complete), "metrics.csv": collected.csv()}
-        then = (
-            "fit.yaml needs --priors: the file that `olmix priors compute --config GENERATION.yaml "
-            "--output priors.yaml` writes, for example"
-        )
+        then = PRIORS_NEEDED
         if priors is not None:
-            unused = unused_priors(domains, priors)
-            if unused:
-                console.note(f"Left out of the priors (not in ratios.csv): {listed(unused)}")
-            texts["fit.yaml"] = fit_yaml(folder.absolute(), domains, collected.metrics, priors)
-            then = _line(
-                "olmix", "fit", "--config", folder / "fit.yaml", "--output-dir", folder / "fit"
+            if unused := unused_priors(data.domains, priors):
+                console.note(f"Skipped in the priors (not in ratios.csv): {listed(unused)}")
+            texts["fit.yaml"] = fit_yaml(
+                folder.absolute(), data.domains, collected.metrics, priors, config.fit
             )
-    old = [
-        str(folder / name) for name in FILES if name not in texts and os.path.exists(folder / name)
-    ]
-    if old:
-        raise FitError(
-            f"nothing was written: {' and '.join(old)} from an earlier run would not match the new "
-            f"files. Add {'--results' if fit.results is None else '--priors'} to renew all, delete "
-            f"{'it' if len(old) == 1 else 'them'}, or choose another folder with --output."
-        )
+            fit_folder = folder / f"fit-{content_hash(texts.values())}"
+            then = _line("olmix fit --config", folder / "fit.yaml", "--output-dir", fit_folder)
+    _check_old_files(folder, texts, fit.force)
     write_all({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
     console.note(f"Next: {then}")
 
 
-def _run_script(group_id: str, results: str | None) -> str:
-    """How to run the swarm's script, up to its options: it loads results beside itself."""
-    scripts = [Path(DEFAULT_OUTPUT_DIR, f"olmix-{group_id}.sh")]
-    if results and Path(results).suffix == ".results":
-        scripts.insert(0, Path(results).with_suffix(""))
-    for script in scripts:
-        if os.path.isfile(script):
-            return _line("bash", script)
-    return f"run your script for {group_id} with"
-
-
-def _metrics(options: TaskOptions, console: Console) -> tuple[Sequence[Metric], bool]:
+def _metrics(options: ExpectedTaskOptions, config: EvalConfig) -> tuple[list[Metric], bool]:
     """The metrics, and whether just these are wanted: those that a fit names, unless there are
-    options for tasks."""
-    from olmix_evalscript.commands.common import choose_tasks, load_config
-    from olmix_evalscript.tasks import metric
+    options for tasks.
 
-    config = load_config(options, console)
+    Raises:
+        UsageError: If --without-task names no task among them.
+    """
     chosen = choose_tasks(options, config)
-    if config.metrics and not options.task and not options.task_set:
-        return config.metrics, True
-    return [metric(task) for task in chosen], False
+    exact = bool(config.metrics) and not options.task and not options.task_set
+    metrics = list(config.metrics) if exact else [metric(task) for task in chosen]
+    for name in options.without_task:
+        if not any(name in (found.task, found.column) for found in metrics):
+            raise UsageError(f"--without-task: {name!a} is not one of the {len(metrics)} tasks")
+    skipped = {*options.without_task, *config.drop_metrics}
+    kept = [found for found in metrics if not {found.task, found.column} & skipped]
+    if not kept:
+        raise UsageError("there are no tasks left to collect")
+    check_metrics(kept)
+    return kept, exact
 
 
-def _collected(
-    swarm: Swarm,
-    path: Path,
-    metrics: Sequence[Metric],
-    step: int | None,
-    exact: bool,
-    console: Console,
-) -> Collected:
-    from olmix_evalscript.errors import FitError
-    from olmix_evalscript.fit import check_metrics, collect
-    from olmix_evalscript.results import load
-    from olmix_evalscript.text import shown
+def _check_relaunches(swarm: Swarm) -> None:
+    for variant in swarm.variants:
+        if "mixture" in variant.differences:
+            raise FitError(
+                f"variant {variant.number} was launched with different mixtures, and all launches "
+                f"wrote to {variant.checkpoint_dir}, so its mixture is unknown. Look at "
+                f"{' and '.join(experiment.url for experiment in variant.experiments)}; then take "
+                "one of them out of a snapshot, and use --snapshot."
+            )
 
-    check_metrics(metrics)
+
+def _results(
+    swarm: Swarm, dashboard: str, fit: FitOptions, metrics: Sequence[Metric], console: Console
+) -> Results:
+    folder = Path(fit.results or f"output/results/{dashboard}")
     run_names = [variant.run_name for variant in swarm.variants]
     with console.report() as report:
-        report.status(f"Reading {path}")
-        results = load(path, run_names, [metric.task for metric in metrics])
-    _report_others(results, console)
-    if not results.has_runs:
-        instead = f"; it has those of {shown(results.stranger)}" if results.stranger else ""
-        raise FitError(f"no results of {swarm.group_id}'s runs in {path}{instead}")
-    return collect(swarm, results, metrics, step=step, exact=exact)
-
-
-def _report_others(results: Results, console: Console) -> None:
-    from olmix_evalscript.text import counted
-
+        if fit.results is None:
+            fetch_results(dashboard, folder, report.status)
+        report.status(f"Reading {folder}")
+        results = load(folder, run_names, [metric.task for metric in metrics])
     if results.others:
         console.note(
             f"Ignored {counted(len(results.others), 'other model')} made from these runs, such as "
             f"{results.others[0]}"
         )
+    if not results.tasks:
+        instead = (
+            f"; it has those of {shown(results.foreign_model)}" if results.foreign_model else ""
+        )
+        raise FitError(f"no results of {swarm.group_id}'s runs in {folder}{instead}")
+    return results
 
 
-def _report_left_out(collected: Collected, safety: SafetyOptions, console: Console) -> None:
-    """Name the tasks that metrics.csv is without, and heed --strict where that is a surprise.
-
-    Raises:
-        EvalScriptError: If a task lacks the BPB that it should have, and --strict was given.
-    """
-    from olmix_evalscript.commands.common import warn
-    from olmix_evalscript.tasks import bpb_name
-
+def _skipped(collected: Collected, console: Console) -> list[str]:
+    """Name the tasks that metrics.csv is without; a warning where that is a surprise."""
     tasks = collected.without_bpb
     if never := [task for task in tasks if bpb_name(task) is None]:
-        console.note(f"Left out (no bits per byte): {', '.join(never)}")
-    if lost := [task for task in tasks if task not in never]:
-        text = f"left out, as the results have no bits per byte of them: {', '.join(lost)}"
-        warn([text], console, safety)
+        console.note(f"Skipped (no bits per byte): {', '.join(never)}")
+    lost = [task for task in tasks if task not in never]
+    return [f"skipped, as the results are without BPB: {', '.join(lost)}"] if lost else []
 
 
 def _report(
-    collected: Collected, group_id: str, run_script: str, allow_partial: bool, console: Console
+    collected: Collected, results: Results, group_id: str, allow_partial: bool, console: Console
 ) -> None:
-    """Say what is complete and what is not.
+    """Say which variants are complete, what the others lack, and how to evaluate just these.
 
     Raises:
-        FitError: If something is not and that was not allowed, or nothing is.
+        FitError: If some are not and that was not allowed, or none is.
     """
-    from olmix_evalscript.errors import FitError
-    from olmix_evalscript.fit import (
-        SAME_TASKS,
-        is_being_evaluated,
-        lacked_by_all,
-        listed,
-        numbers_to_evaluate,
-        shortfall,
-    )
-
-    complete, lacking = len(collected.complete), len(collected.lacking)
-    total, step = complete + lacking, collected.step
+    total, complete = len(collected.coverage), len(collected.complete)
+    lacking, step = total - complete, collected.step
     console.note(
         f"{complete} of {total} variants have all metrics ({len(collected.metrics)}) at step {step}"
     )
-    for line in shortfall(collected):
-        console.warn(line)
-    numbers = numbers_to_evaluate(collected)
+    if not lacking:
+        return
+    for line in coverage_table(collected.coverage):
+        console.note(line)
+    numbers = [found.variant.number for found in collected.coverage if found.needs_evaluation]
     if numbers:
-        if is_being_evaluated(collected):
-            console.note(
-                f"Evaluations may still be running; see `olmix-evalscript show {group_id}`"
-            )
         lead = "To evaluate just these"
-        if nowhere := lacked_by_all(collected):
-            console.note(f"No variant has results of {listed(nowhere)}. {SAME_TASKS}")
+        if nowhere := collected.missing_everywhere:
+            console.note(
+                f"No variant has results of {listed(nowhere)}, but of {listed(results.tasks)}. "
+                f"{SAME_TASKS}"
+            )
             lead = "If they are the same, evaluate again"
-        console.note(f"{lead}: {run_script} --only {numbers} --step {step} --again")
-    verb = "lacks" if lacking == 1 else "lack"
-    if not complete or (lacking and not allow_partial):
+        only = ranges(numbers).replace(" ", "")
+        line = _line("bash", Path(DEFAULT_OUTPUT_DIR, f"olmix-{group_id}.sh"), "--only", only)
+        console.note(f"{lead}: {line} --step {step} --again")
+    if not complete or not allow_partial:
+        verb = "lacks" if lacking == 1 else "lack"
         raise FitError(
             f"nothing was written: {lacking} of {total} variants {verb} results"
             + (". Use --allow-partial to write the others." if complete else "")
         )
 
 
-def _line(*words: object) -> str:
-    return shlex.join(str(word) for word in words)
+def coverage_table(coverage: Sequence[Coverage]) -> list[str]:
+    """Lines of a table: variants that are alike, what they have, and their evaluation jobs."""
+    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for found in coverage:
+        row = (found.problem or "all tasks", _jobs(found) if found.problem else "")
+        groups[row].append(found.variant.number)
+    rows = [("variants", "results", "evaluation jobs")]
+    rows += [(ranges(numbers), *row) for row, numbers in groups.items()]
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in rows]
+
+
+def _jobs(found: Coverage) -> str:
+    """The states of a variant's evaluation jobs, and the page of one that failed."""
+    if not found.jobs:
+        return "none"
+    counts = Counter(job.experiment.status for job in found.jobs)
+    states = ", ".join(f"{count} {status}" for status, count in counts.items())
+    failed = [job.experiment.url for job in found.jobs if job.experiment.status == "failed"]
+    return f"{states}: {failed[0]}" if failed else states
+
+
+def _fit_data(mixed: Mixtures, collected: Collected) -> FitData:
+    domains = mixed.domains_of(collected.complete)
+    return FitData(
+        variants=collected.complete,
+        domains=domains,
+        ratios=mixed.rows(collected.complete, domains),
+        metrics=[metric.column for metric in collected.metrics],
+        bpb=collected.rows(),
+    )
+
+
+def _check_old_files(folder: Path, texts: dict[str, str], force: bool) -> None:
+    """Refuse to leave files that do not match the new ones, or to lose what somebody edited."""
+    old = [str(folder / name) for name in FILES if name not in texts and (folder / name).exists()]
+    if old:
+        raise FitError(
+            f"nothing was written: {' and '.join(old)} from an earlier run would not match the new "
+            f"files. Delete {'it' if len(old) == 1 else 'them'}, choose another folder with "
+            "--output, or collect with results and --priors to renew all."
+        )
+    fit = folder / "fit.yaml"
+    if "fit.yaml" not in texts or force or not os.path.isfile(fit):
+        return
+    if is_edited(fit.read_bytes().decode(errors="replace")):
+        raise FitError(
+            f"nothing was written: {fit} was edited. Use --config {shlex.quote(str(fit))} --force "
+            "to carry its settings over, or just --force to replace it."
+        )
+
+
+def _line(command: str, *words: object) -> str:
+    return f"{command} {shlex.join(str(word) for word in words)}"

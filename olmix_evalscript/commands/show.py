@@ -8,7 +8,7 @@ import typer
 
 from olmix_evalscript.cli import command
 from olmix_evalscript.commands.common import ANYTHING, find_swarm
-from olmix_evalscript.fit import mixtures
+from olmix_evalscript.mixtures import mixtures
 from olmix_evalscript.options import (
     GeneralOptions,
     GroupId,
@@ -41,7 +41,7 @@ def show(
         console.data(json.dumps(swarm_data(swarm), indent=2) + "\n")
     elif output.mixtures:
         mixed = mixtures(swarm)
-        for note in mixed.notes:
+        for note in mixed.warnings:
             console.warn(note)
         console.table(mixture_table(swarm, mixed))
     else:

@@ -1,0 +1,160 @@
+"""Read the mixture that each variant was trained on from its command."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from olmix_evalscript.errors import FitError, TrainerCommandError
+from olmix_evalscript.model import Swarm, Variant
+from olmix_evalscript.priors import Priors
+from olmix_evalscript.text import shown
+
+#: Columns that ``load_from_csv`` (olmix/fit/loaders.py) does not take for data.
+NOT_DATA = ("run", "run_id", "name", "index")
+#: How far from 1 it lets a row of ratios sum.
+TOLERANCE = 0.01
+#: olmix's generator drops weights below ``minimum_weight`` and rounds the others to multiples of
+#: it (``generate_weights_dirichlet`` in olmix/generate/synthesize_mixture.py), so frozen shares
+#: differ by about that much. Its published configs use 0.0001 to 0.005.
+LARGEST_MINIMUM_WEIGHT = 0.005
+
+
+@dataclass(frozen=True)
+class Mixtures:
+    """What the variants of a swarm were trained on."""
+
+    domains: tuple[str, ...]  # sorted
+    ratios: Mapping[str, Mapping[str, float]]  # run name to domain to its share, 0 to 1
+    warnings: tuple[str, ...] = ()
+
+    def domains_of(self, variants: Sequence[Variant]) -> list[str]:
+        """The domains that any of these variants was trained on, sorted."""
+        mixtures = [self.ratios[variant.run_name] for variant in variants]
+        return [name for name in self.domains if any(mixture.get(name) for mixture in mixtures)]
+
+    def rows(self, variants: Sequence[Variant], domains: Sequence[str]) -> list[list[float]]:
+        """The share of each of these domains in each of these variants."""
+        return [[self.ratios[v.run_name].get(name, 0.0) for name in domains] for v in variants]
+
+    def csv(self, variants: Sequence[Variant]) -> str:
+        """``ratios.csv``: a row for each of these variants, a column for each of their domains."""
+        domains = self.domains_of(variants)
+        return write_csv(domains, zip(variants, self.rows(variants, domains), strict=True))
+
+
+def mixtures(swarm: Swarm, priors: Priors | None = None) -> Mixtures:
+    """The mixture of each variant.
+
+    Args:
+        swarm: The swarm.
+        priors: What they have as one domain, such as a frozen source, becomes one.
+
+    Raises:
+        FitError: If a source cannot be read, the ratios of a variant do not sum to 1, domains that
+            become one do not have constant shares of it, or olmix would not take a domain's column
+            for data.
+    """
+    ratios: dict[str, dict[str, float]] = {}
+    warnings = []
+    for variant in swarm.variants:
+        parts: dict[str, list[float]] = defaultdict(list)
+        try:
+            for source in variant.run.sources:
+                parts[source.name].append(source.ratio)
+        except TrainerCommandError as error:
+            raise FitError(f"variant {variant.number} ({variant.run_name}): {error}") from None
+        mixture = {name: math.fsum(shares) for name, shares in parts.items()}
+        total = math.fsum(mixture.values())
+        if abs(total - 1) > TOLERANCE:
+            raise FitError(
+                f"the ratios of variant {variant.number} ({variant.run_name}) sum to {total:g}, "
+                f"not to 1 within {TOLERANCE}, so olmix would refuse them"
+            )
+        twice = [shown(name) for name, shares in parts.items() if len(shares) > 1]
+        if twice:
+            warnings.append(
+                f"variant {variant.number}: several sources of {', '.join(twice)}, summed"
+            )
+        ratios[variant.run_name] = mixture
+    if priors is not None:
+        ratios = _with_columns(swarm, ratios, priors)
+    domains = sorted({name for mixture in ratios.values() for name in mixture})
+    check_columns("domain", domains)
+    return Mixtures(tuple(domains), ratios, tuple(warnings))
+
+
+def _with_columns(
+    swarm: Swarm, ratios: Mapping[str, Mapping[str, float]], priors: Priors
+) -> dict[str, dict[str, float]]:
+    """Sum up the domains that the priors have as one."""
+    members: dict[str, list[str]] = defaultdict(list)
+    for domain in sorted({name for mixture in ratios.values() for name in mixture}):
+        members[priors.column(domain)].append(domain)
+    for column, domains in members.items():
+        if domains != [column]:
+            _check_frozen(swarm, ratios, column, domains)
+    return {
+        run: {
+            column: total
+            for column, domains in members.items()
+            if (total := math.fsum(mixture.get(domain, 0.0) for domain in domains))
+        }
+        for run, mixture in ratios.items()
+    }
+
+
+def _check_frozen(
+    swarm: Swarm, ratios: Mapping[str, Mapping[str, float]], column: str, domains: Sequence[str]
+) -> None:
+    """Refuse domains whose shares of their sum are not constant but for the generator's rounding.
+
+    A variant's shares are compared with those of all variants together, among the domains that it
+    has: the generator scales up what is left when it drops some.
+    """
+    smallest = min(ratio for mixture in ratios.values() for ratio in mixture.values() if ratio)
+    tolerance = 2 * min(smallest, LARGEST_MINIMUM_WEIGHT)
+    sums = {d: math.fsum(mixture.get(d, 0.0) for mixture in ratios.values()) for d in domains}
+    worst = (0.0, "", 0, 0.0, 0.0)  # how far off, domain, variant, ratio, expected ratio
+    for variant in swarm.variants:
+        mixture = ratios[variant.run_name]
+        present = [domain for domain in domains if mixture.get(domain)]
+        total = math.fsum(mixture[domain] for domain in present)
+        scale = total / math.fsum(sums[domain] for domain in present) if present else 0.0
+        for domain in domains:
+            ratio, expected = mixture.get(domain, 0.0), scale * sums[domain]
+            worst = max(worst, (abs(ratio - expected), domain, variant.number, ratio, expected))
+    distance, domain, number, ratio, expected = worst
+    if distance > tolerance:
+        raise FitError(
+            f"{shown(domain)} cannot be summed into {shown(column)}, as its share of it is not "
+            f"constant: variant {number} has the ratio {ratio:.4g}, and the average share would "
+            f"give {expected:.4g}. Were the priors made for another swarm?"
+        )
+
+
+def check_columns(what: str, columns: Iterable[str]) -> None:
+    """Refuse names that olmix would lose as columns.
+
+    Raises:
+        FitError: If there is one.
+    """
+    for name in columns:
+        if name in NOT_DATA or name.startswith("Unnamed") or not name.isprintable():
+            raise FitError(f"olmix cannot read a {what} called {shown(name)} from a CSV file")
+
+
+def write_csv(
+    columns: Sequence[str], rows: Iterable[tuple[Variant, Sequence[float | None]]]
+) -> str:
+    """A row for each variant; csv writes a float as repr, so that it reads back as the same."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", "name", "index", *columns])
+    for variant, values in rows:
+        writer.writerow([variant.run_name, variant.run_name, variant.number, *values])
+    return text.getvalue()

@@ -1,0 +1,167 @@
+"""Warn of mixtures and results that make a poor fit, before it is run."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import mul
+from statistics import median
+
+from olmix_evalscript.model import Variant
+from olmix_evalscript.text import counted, listed, shown, variants_named
+
+#: What is left of a domain's column once the others are projected out, as a part of its length;
+#: below it the fit cannot tell the domain from them. The rounding of frozen topics by olmix's
+#: generator leaves up to 0.01, and domains that vary freely 0.1 or more.
+LEAST_INDEPENDENT = 0.02
+FAR = 6.0  # median absolute deviations from the median
+FEWEST = 5  # variants that have a meaningful deviation
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What the fit gets: a row for each variant."""
+
+    variants: Sequence[Variant]
+    domains: Sequence[str]
+    ratios: Sequence[Sequence[float]]  # a column for each domain
+    metrics: Sequence[str]
+    bpb: Sequence[Sequence[float]]  # a column for each metric
+
+    @cached_property
+    def basis(self) -> tuple[list[list[float]], list[int]]:
+        """An orthonormal basis of the ratios' columns, and the domains that depend on others."""
+        return _orthonormal(list(zip(*self.ratios, strict=True)))
+
+    @cached_property
+    def logs(self) -> dict[str, list[float]]:
+        """The logarithms of each metric's BPB, which a linear fit explains."""
+        columns = zip(*self.bpb, strict=True)
+        return {
+            name: [math.log(value) for value in values]
+            for name, values in zip(self.metrics, columns, strict=True)
+        }
+
+    @cached_property
+    def residuals(self) -> dict[str, list[float]]:
+        """What a linear fit of them on the ratios does not explain."""
+        basis, _ = self.basis
+        return {name: _residual(logs, basis) for name, logs in self.logs.items()}
+
+
+def fit_warnings(data: FitData) -> list[str]:
+    """A warning for each thing that makes a poor fit, a line each."""
+    return [
+        *_mixture_warnings(data),
+        *_same(data.variants, data.ratios, "mixture"),
+        *_same(data.variants, data.bpb, "results"),
+        *_name_warnings(data.variants),
+        *_metric_warnings(data),
+    ]
+
+
+def _mixture_warnings(data: FitData) -> list[str]:
+    count = len(data.domains)
+    if len(data.variants) < count:
+        return [f"{counted(len(data.variants), 'variant')} cannot tell {count} domains apart"]
+    _, dependent = data.basis
+    if not dependent:
+        return []
+    names = listed(data.domains[index] for index in dependent)
+    return [
+        f"the ratios of {count} domains have only rank {count - len(dependent)}, so the fit cannot "
+        f"tell {names} from the others. If topics were pinned, use --priors with the generation "
+        "config."
+    ]
+
+
+def _same(variants: Sequence[Variant], rows: Sequence[Sequence[float]], what: str) -> list[str]:
+    numbers: dict[Hashable, list[int]] = defaultdict(list)
+    for variant, row in zip(variants, rows, strict=True):
+        numbers[tuple(row)].append(variant.number)
+    return [f"{variants_named(same)} have the same {what}" for same in numbers.values() if same[1:]]
+
+
+def _name_warnings(variants: Iterable[Variant]) -> list[str]:
+    names = {variant.run_name for variant in variants}
+    return [
+        f"{name} is named after {shorter}, as if it were a second run of it"
+        for name in sorted(names)
+        for shorter in sorted(names)
+        if name.startswith((f"{shorter}-", f"{shorter}_"))
+    ]
+
+
+def _metric_warnings(data: FitData) -> list[str]:
+    count = len(data.variants)
+    constant = [name for name, logs in data.logs.items() if count > 1 and len(set(logs)) == 1]
+    warnings = [f"the same BPB for all variants: {listed(constant)}"] if constant else []
+    basis, _ = data.basis
+    far: Counter[int] = Counter()
+    for name, logs in data.logs.items():
+        # Far only for its mixture's sake is no fault: the fit explains that.
+        unexplained = _far(data.residuals[name]) if len(basis) < count else set(range(count))
+        far.update(_far(logs) & unexplained)
+    outliers = [data.variants[i].number for i in far if 2 * far[i] > len(data.metrics)]
+    if outliers and count >= FEWEST:
+        warnings.append(
+            f"{variants_named(outliers)}: far from the others on most tasks (more than {FAR:g} "
+            "median absolute deviations)"
+        )
+    return warnings
+
+
+def _far(values: Sequence[float]) -> set[int]:
+    """The places of the values that are far from the median of all."""
+    middle = median(values)
+    deviation = median(abs(value - middle) for value in values)
+    return {i for i, value in enumerate(values) if abs(value - middle) > FAR * deviation > 0}
+
+
+def explained(data: FitData) -> str:
+    """How well mixtures explain the results: the leave-one-out R² of a linear fit of log(BPB) on
+    the ratios, its median and its worst metric; empty if the variants are too few or dependent."""
+    basis, dependent = data.basis
+    leverages = [math.fsum(x * x for x in row) for row in zip(*basis, strict=True)]
+    if dependent or max(leverages) > 1 - 1e-9:
+        return ""
+    scores = {}
+    for name, logs in data.logs.items():
+        mean = math.fsum(logs) / len(logs)
+        total = math.fsum((log - mean) ** 2 for log in logs)
+        residuals = zip(data.residuals[name], leverages, strict=True)
+        if total:
+            scores[name] = 1 - math.fsum((r / (1 - h)) ** 2 for r, h in residuals) / total
+    if not scores:
+        return ""
+    worst = min(scores, key=lambda name: scores[name])
+    return f"{median(scores.values()):.2f} median, {scores[worst]:.2f} {shown(worst)}"
+
+
+def _orthonormal(
+    columns: Sequence[Sequence[float]],
+) -> tuple[list[list[float]], list[int]]:
+    """An orthonormal basis of columns, by Gram and Schmidt, and the columns that depend on those
+    before them."""
+    basis: list[list[float]] = []
+    dependent = []
+    for index, column in enumerate(columns):
+        rest = _residual(_residual(column, basis), basis)  # twice is enough
+        length = math.hypot(*rest)
+        if length <= LEAST_INDEPENDENT * math.hypot(*column):
+            dependent.append(index)
+        else:
+            basis.append([x / length for x in rest])
+    return basis, dependent
+
+
+def _residual(vector: Sequence[float], basis: Sequence[Sequence[float]]) -> list[float]:
+    """What is left of a vector once its projection on the basis is taken away."""
+    rest = list(vector)
+    for unit in basis:
+        part = sum(map(mul, rest, unit))
+        rest = [x - part * y for x, y in zip(rest, unit)]  # noqa: B905 - strict takes long
+    return rest

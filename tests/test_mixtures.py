@@ -1,0 +1,181 @@
+"""The mixtures of a swarm are those of its commands, in the columns that the priors have."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from olmix_evalscript.errors import FitError
+from olmix_evalscript.mixtures import mixtures
+from olmix_evalscript.priors import Priors, load_priors
+from olmix_evalscript.swarm import build_swarm
+from tests.conftest import FIXTURES
+from tests.factories import GROUP, generated, run_name, source, swarm_of, swarm_of_sources
+
+HALVES = {"wiki": 0.5, "web": 0.5}
+REUSE = FIXTURES / "mixture-reuse"
+
+
+def rows(text: str) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text, newline="")))
+
+
+def test_a_variant_has_a_row_and_a_domain_a_column() -> None:
+    found = swarm_of({"wiki": 0.25, "dclm:a": 0.75}, {"wiki": 1.0})
+
+    assert mixtures(found).csv(found.variants) == (
+        "run,name,index,dclm:a,wiki\n"
+        f"{run_name(0)},{run_name(0)},0,0.75,0.25\n"
+        f"{run_name(1)},{run_name(1)},1,0.0,1.0\n"
+    )
+
+
+def test_a_domain_that_no_written_row_has_is_no_column() -> None:
+    found = swarm_of({"wiki": 1.0, "web": 0.0}, {"web": 1.0})
+
+    assert mixtures(found).csv(found.variants[:1]).startswith("run,name,index,wiki\n")
+
+
+@st.composite
+def _mixtures(draw: st.DrawFn) -> dict[str, float]:
+    # The trainers drop blanks and single quotes from a source, so none is in a domain's name.
+    text = st.text(st.characters(codec="utf-8", exclude_characters=" '\\\""), min_size=1)
+    names = draw(
+        st.lists(
+            text.filter(lambda t: t.isprintable() and not t.startswith("Unnamed")),
+            min_size=1,
+            max_size=6,
+            unique=True,
+        )
+    )
+    weights = draw(st.lists(st.floats(1e-9, 1), min_size=len(names), max_size=len(names)))
+    return {n: w / math.fsum(weights) for n, w in zip(names, weights, strict=True)}
+
+
+@given(_mixtures())
+def test_any_mixture_is_read_back_as_the_same_numbers(mixture: dict[str, float]) -> None:
+    found = swarm_of({f"d{domain}": ratio for domain, ratio in mixture.items()})
+
+    head, row = rows(mixtures(found).csv(found.variants))
+
+    numbers = {n: float(v) for n, v in zip(head[3:], row[3:], strict=True)}
+    assert numbers == {f"d{domain}": ratio for domain, ratio in mixture.items()}
+
+
+def test_the_forms_that_launchers_wrote_are_read() -> None:
+    found = swarm_of_sources(
+        [
+            '("wiki",["a"],0.5)',
+            "('\"web\"', ['\"b\"'], 0.49999, 4.0)",
+            '("code", ["c", "d"], 1e-05, 1.0)',
+        ]
+    )
+
+    assert mixtures(found).ratios[run_name(0)] == {"wiki": 0.5, "web": 0.49999, "code": 1e-05}
+
+
+def test_several_sources_of_one_domain_are_summed_and_mentioned() -> None:
+    found = mixtures(
+        swarm_of_sources([source("wiki", 0.25), source("web", 0.5), source("wiki", 0.25)])
+    )
+
+    assert found.ratios[run_name(0)] == HALVES
+    assert found.warnings == ("variant 0: several sources of wiki, summed",)
+
+
+@pytest.mark.parametrize("ratio", [0.4, 0.48, 0.52])
+def test_ratios_that_do_not_sum_to_one_are_refused(ratio: float) -> None:
+    with pytest.raises(FitError, match=rf"of variant 1 .* sum to {ratio + 0.5:g}, not to 1"):
+        mixtures(swarm_of(HALVES, {"wiki": 0.5, "web": ratio}))
+
+
+@pytest.mark.parametrize("ratio", [0.495, 0.505])
+def test_ratios_may_sum_to_one_as_nearly_as_olmix_demands(ratio: float) -> None:
+    assert mixtures(swarm_of({"wiki": 0.5, "web": ratio})).domains == ("web", "wiki")
+
+
+def test_a_variant_without_sources_is_refused() -> None:
+    with pytest.raises(FitError, match=r"of variant 0 .* sum to 0"):
+        mixtures(swarm_of({}))
+
+
+def test_a_source_that_cannot_be_read_names_its_variant() -> None:
+    with pytest.raises(FitError, match=r"variant 1 \(.*\): its source .* cannot be read"):
+        mixtures(swarm_of_sources([source("wiki", 1.0)], ["(wiki"]))
+
+
+@pytest.mark.parametrize("domain", ["run", "run_id", "name", "index", "Unnamed: 0", "\n", "\ud800"])
+def test_a_domain_that_olmix_would_lose_is_refused(domain: str) -> None:
+    with pytest.raises(FitError, match="olmix cannot read a domain called"):
+        mixtures(swarm_of({domain: 1.0}))
+
+
+# --- mixture reuse ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["stage-1", "stage-2", "stage-3", "stage-5"])
+def test_frozen_topics_are_one_column_as_in_olmix_s_published_fits(kind: str) -> None:
+    published = yaml.safe_load((REUSE / "published.yaml").read_text())[kind]
+    swarm = build_swarm(GROUP, generated(kind))
+
+    found = mixtures(swarm, load_priors(REUSE / f"{kind}.yaml"))
+
+    # One topic is too small for any variant.
+    assert list(found.domains) == [name for name in published if name != "s2pdfv1:adult"]
+    for row in found.rows(swarm.variants, found.domains):
+        assert math.fsum(row) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("kind", "count"), [("plain", 5), ("partial", 17)])
+def test_free_topics_stay_columns(kind: str, count: int) -> None:
+    priors = load_priors(REUSE / f"{kind}.yaml")
+
+    found = mixtures(build_swarm(GROUP, generated(kind)), priors)
+
+    assert list(found.domains) == sorted(priors.relative_sizes)
+    assert len(found.domains) == count
+
+
+def test_topics_are_summed_to_a_source_that_the_priors_have() -> None:
+    found = mixtures(
+        swarm_of(
+            {"existing:a": 0.1, "existing:dclm:b": 0.3, "wiki": 0.6},
+            {"existing:a": 0.2, "existing:dclm:b": 0.6, "wiki": 0.2},
+        ),
+        Priors({"existing": 0.5, "wiki": 0.5}, {}),
+    )
+
+    assert found.ratios == {
+        run_name(0): {"existing": pytest.approx(0.4), "wiki": 0.6},
+        run_name(1): {"existing": pytest.approx(0.8), "wiki": 0.2},
+    }
+
+
+def test_topics_that_the_priors_have_stay_columns() -> None:
+    found = mixtures(
+        swarm_of({"s:a": 0.4, "s:b": 0.6}), Priors({"s": 0.1, "s:a": 0.5, "s:b": 0.4}, {})
+    )
+
+    assert found.domains == ("s:a", "s:b")
+
+
+@pytest.mark.parametrize(("kind", "source"), [("stage-5", "s2pdfv1"), ("partial", "stack-edu")])
+def test_free_topics_cannot_be_summed(kind: str, source: str) -> None:
+    priors = Priors({"existing": 1, "dclm": 1, "software_development": 1, source: 1}, {})
+
+    with pytest.raises(FitError, match=f"{source}:.* cannot be summed into {source}, as its share"):
+        mixtures(build_swarm(GROUP, generated(kind)), priors)
+
+
+def test_a_frozen_topic_that_one_variant_lacks_is_named() -> None:
+    whole = {"old:a": 0.2, "old:b": 0.2, "wiki": 0.6}
+    swarm = swarm_of(whole, whole, {"old:a": 0.4, "wiki": 0.6})
+
+    with pytest.raises(FitError, match=r"old:b cannot be summed into old,.* variant 2 has"):
+        mixtures(swarm, Priors({"old": 0.4, "wiki": 0.6}, {}))
