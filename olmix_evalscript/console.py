@@ -53,6 +53,7 @@ class Console:
             self.data(table.tab_separated())
             return
         from rich.console import Console as RichConsole
+        from rich.console import Group
         from rich.table import Table as RichTable
 
         columns = [column for column in table.columns if column.head]
@@ -67,11 +68,7 @@ class Console:
             grid.add_row(*cells)
         rich = RichConsole(highlight=False)
         with rich.capture() as capture:
-            for line in table.above:
-                rich.print(_line(line))
-            rich.print(grid)
-            for line in table.below:
-                rich.print(_line(line))
+            rich.print(Group(*map(_line, table.above), grid, *map(_line, table.below)))
         self.data(capture.get())
 
     def note(self, text: str) -> None:

@@ -123,8 +123,8 @@ def test_the_longest_cells_lose_their_ends_where_the_terminal_is_narrow(tmp_path
     shown = at_a_terminal(TABLE, tmp_path, {"COLUMNS": "24"})
 
     assert screen(shown)[2:] == [
-        "a-rather-lo…  succeeded",
-        "?[2Jfailed-…  failed",
+        "a-rather-lon…  succeeded",
+        "?[2Jfailed-0…  failed",
         "1 succeeded, 1 failed",
         "",
     ]
