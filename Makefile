@@ -4,6 +4,7 @@
 # make pythons the tests that need no other program, under every other Python
 # make shuffle all tests, in an order that is new each time
 # make bench   timings, as ratios measured side by side
+# make options docs/options.md, from the help
 # make picture docs/terminal.svg, from the tool's own output
 
 export COVERAGE_FILE := $(CURDIR)/.coverage
@@ -23,7 +24,7 @@ SCRIPTS := tests/test_script_run.py tests/test_script_submission.py tests/test_s
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo lint check test pythons shuffle bench picture clean
+.PHONY: demo lint check test pythons shuffle bench options picture clean
 
 demo: $(DEMO_VENV)/installed
 	@PATH="$(CURDIR)/$(DEMO_VENV)/bin:$$PATH" SOURCE_DATE_EPOCH=$(DEMO_DATE) \
@@ -65,6 +66,9 @@ shuffle: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python beaker-gantry
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
+
+options: $(VENV)/installed
+	$(BIN)/python tools/options_page.py
 
 picture: $(VENV)/installed
 	$(BIN)/python tools/terminal_svg.py

@@ -323,41 +323,13 @@ def rows(page: Path, heading: str) -> list[list[str]]:
     return [re.split(r" (?<!\\)\| ", line) for line in lines[1:] if not line.startswith("-")]
 
 
-def documented(heading: str) -> dict[str, set[str]]:
-    """Option to the commands that the README says have it."""
-    found: dict[str, set[str]] = {}
-    for options, of, *_ in rows(README, heading):
-        for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", options):
-            found[option] = {"" if name == "olmix-evalscript" else name for name in of.split(", ")}
-    return found
+def test_the_options_page_is_what_the_help_says(tmp_path: Path) -> None:
+    new = tmp_path / "options.md"
 
+    subprocess.run([sys.executable, ROOT / "tools" / "options_page.py", new], check=True)
 
-def test_the_readme_has_each_option_of_each_command_and_no_other(helps: dict[str, str]) -> None:
-    by_option = documented("Options of the commands")
-    in_readme = {
-        command: {option for option, of in by_option.items() if command in of or "all" in of}
-        for command in helps
-    }
-
-    assert in_readme == {command: options_of(text) for command, text in helps.items()}
-
-
-def test_the_readme_has_each_option_of_the_script_and_no_other(run: Run) -> None:
-    script = run(
-        "generate", "58362402", "--snapshot", str(FIXTURES / "58362402.yaml"), "-o", "-"
-    ).stdout
-    usage = subprocess.run(
-        ["bash", "-s", "--", "--help"], input=script, capture_output=True, text=True, check=True
-    ).stdout
-    told = {cells[0].split()[0].strip("`") for cells in rows(README, "Options of the script")}
-
-    assert told == {*re.findall(r"^ +(--[a-z-]+)", usage, flags=re.M), "--"}
-
-
-def test_each_help_fits_80_columns_and_has_examples(helps: dict[str, str]) -> None:
-    for command, text in helps.items():
-        assert max(map(len, text.splitlines())) <= 80, command
-        assert re.search(rf"Examples:.*olmix-evalscript {command}", text, flags=re.S), command
+    page = ROOT / "docs" / "options.md"
+    assert page.read_text() == new.read_text(), "write it again with `make options`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
