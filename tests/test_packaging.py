@@ -36,20 +36,16 @@ def installed(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder / "bin"
 
 
-def test_the_wheel_has_template_tasks_and_types(distributions: Path) -> None:
+def test_the_wheel_has_the_package_with_its_data_and_nothing_else(distributions: Path) -> None:
     (wheel,) = distributions.glob("*.whl")
 
     names = zipfile.ZipFile(wheel).namelist()
 
     assert {f"olmix_evalscript/{name}" for name in DATA} <= set(names)
-
-
-def test_the_wheel_has_nothing_but_the_package(distributions: Path) -> None:
-    (wheel,) = distributions.glob("*.whl")
-
-    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-
-    assert tops == {"olmix_evalscript", f"olmix_evalscript-{__version__}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "olmix_evalscript",
+        f"olmix_evalscript-{__version__}.dist-info",
+    }
 
 
 def test_the_sdist_has_what_the_tests_need(distributions: Path) -> None:
