@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from importlib import import_module
-from typing import Annotated, Any, NoReturn, get_origin, get_type_hints
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -153,15 +153,12 @@ def _flattened(function: Callable[..., None]) -> Callable[..., None]:
 
 def _options(panel: type[Panel]) -> Iterator[inspect.Parameter]:
     """A parameter for each option of a panel: a flag, a text or several texts."""
-    hints = get_type_hints(panel)
     for option in fields(panel):
-        hint = hints[option.name]
-        kind: Any = bool if hint is bool else list[str] if get_origin(hint) is tuple else str
+        kind: Any = option.metadata["kind"]
         declared = option.metadata["typer"]
         declared.rich_help_panel = panel.panel
-        default = False if kind is bool else None
         annotation = Annotated[kind, declared]
-        yield inspect.Parameter(option.name, _KEYWORD, default=default, annotation=annotation)
+        yield inspect.Parameter(option.name, _KEYWORD, default=None, annotation=annotation)
 
 
 def _filled(panel: type[Panel], values: dict[str, Any]) -> Panel:

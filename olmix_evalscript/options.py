@@ -71,10 +71,11 @@ def opt(
         complete: Values for the shell to complete.
     """
     names, _, value = form.replace(", ", ",").partition(" ")
+    kind: Any = str
     if not value:
-        default = False
+        kind, default = bool, False
     if value.endswith("..."):
-        default, parse = (), tuple
+        kind, default, parse = list[str], (), tuple
     option = typer.Option(
         *names.split(","),
         metavar=value.removesuffix("...") or None,
@@ -82,7 +83,7 @@ def opt(
         show_default=False,
         autocompletion=(lambda: list(complete)) if complete else None,
     )
-    return field(default=default, metadata={"typer": option, "parse": parse})
+    return field(default=default, metadata={"typer": option, "kind": kind, "parse": parse})
 
 
 def parse_since(text: str) -> datetime:
@@ -122,30 +123,28 @@ def _step(text: str) -> int:
     return int(text)
 
 
-def _dashboard(text: str) -> str:
-    return check_name("dashboard", text)
-
-
 @dataclass(frozen=True)
 class TaskOptions(Panel, panel="Evaluation"):
-    """The tasks of an evaluation."""
+    """The tasks of an evaluation, and its dashboard."""
 
     config: str | None = opt(
         "--config FILE",
         "Launch YAML to which you added eval_tasks, eval_cluster or eval_model_backend: keys of "
-        "this tool, which olmix's own files lack. Or fit YAML, for its offline eval.tasks. Another "
-        "eval block is about metrics measured during training, and is ignored.",
+        "this tool, which olmix's own files lack. Or fit YAML: its offline eval.tasks and, for "
+        "collect, its settings of the fit. In-loop eval blocks are ignored.",
     )
     task: tuple[str, ...] = opt(
-        "-t, --task NAME...",
-        "Evaluate on this task (repeatable).",
-        complete=known_tasks(),
+        "-t, --task NAME...", "Use this task (repeatable).", complete=known_tasks()
     )
     task_set: tuple[str, ...] = opt(
         "--task-set NAME...",
-        "Evaluate on this task set (repeatable; see olmix-evalscript tasks). Default: "
-        "olmo3-offline.",
+        "Use this task set (repeatable; see olmix-evalscript tasks). Default: olmo3-offline.",
         complete=task_sets(),
+    )
+    dashboard: str | None = opt(
+        "--dashboard NAME",
+        "Dashboard of the results. Default: olmix-GROUP_ID.",
+        parse=lambda text: check_name("dashboard", text),
     )
 
 
@@ -153,30 +152,10 @@ class TaskOptions(Panel, panel="Evaluation"):
 class ExpectedTaskOptions(TaskOptions):
     """The tasks that were evaluated."""
 
-    config: str | None = opt(
-        "--config FILE",
-        "Launch YAML (eval_tasks) or fit YAML (offline eval.tasks, and settings of the fit).",
-    )
-    task: tuple[str, ...] = opt(
-        "-t, --task NAME...",
-        "Expect results of this task (repeatable).",
-        complete=known_tasks(),
-    )
-    task_set: tuple[str, ...] = opt(
-        "--task-set NAME...",
-        "Expect results of this task set (repeatable; see olmix-evalscript tasks). Default: "
-        "olmo3-offline.",
-        complete=task_sets(),
-    )
     without_task: tuple[str, ...] = opt(
         "--without-task NAME...",
         "Skip this task, such as one that some variants lack (repeatable).",
         complete=known_tasks(),
-    )
-    dashboard: str | None = opt(
-        "--dashboard NAME",
-        "Dashboard that has the results. Default: olmix-GROUP_ID.",
-        parse=_dashboard,
     )
 
 
@@ -194,9 +173,6 @@ class EvaluationOptions(TaskOptions):
         "--model-backend NAME",
         "olmo_core, hf or vllm. Default: olmo_core.",
         complete=BACKENDS,
-    )
-    dashboard: str | None = opt(
-        "--dashboard NAME", "Dashboard that collects the results. Default: olmix-GROUP_ID."
     )
 
 
