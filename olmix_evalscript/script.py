@@ -166,7 +166,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
         "  --list        show each variant's checkpoint, or why it is held back; submit nothing",
         "  --dry-run     pass --dry-run on to olmo-cookbook-eval; submit and record nothing",
         "  --only LIST   only these variants, such as 0,3,5-9",
-        "  --step N      step N; by default the latest of more than half of all variants",
+        "  --step N      evaluate step N; by default the latest of more than half of all variants",
         "  --again       also submit what was submitted before; by default it is skipped",
         "  --jobs N      submit N variants at a time",
         "  --yes         do not ask before submitting; without a terminal it never asks",
@@ -180,18 +180,19 @@ def _settings(swarm: Swarm, evaluation: Evaluation, hf_tasks: Sequence[str]) -> 
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     unfinished = ""
     if training:
-        unfinished = f"{variants_named(training)} had not finished when this script was made"
+        unfinished = f"{variants_named(training)} had not finished when this was made"
     return [
         f"GROUP_ID={_quote(swarm.group_id)}",
         f"DASHBOARD={_quote(evaluation.dashboard)}",
         f"CLUSTER={_quote(evaluation.cluster)}",
         f"PRIORITY={_quote(evaluation.priority)}",
-        f"MODEL_BACKEND={_quote(evaluation.model_backend)} SUFFIX={_quote(backend.suffix)}",
-        f"NEEDED={_quote(' '.join(backend.needed))} # all in a complete stepN",
+        f"MODEL_BACKEND={_quote(evaluation.model_backend)} SUFFIX={_quote(backend.suffix)}"
+        f" # it reads stepN{backend.suffix}",
+        f"NEEDED={_quote(' '.join(backend.needed))} # else stepN is incomplete",
         *_array("EVAL_ARGS", evaluation.arguments, "other options of olmo-cookbook-eval"),
         *_array("TASKS", evaluation.tasks),
         *(_array("HF_TASKS", hf_tasks, "do not run on vllm") if hf_tasks else ()),
-        f"UNFINISHED={_quote(unfinished)}",
+        f"UNFINISHED={_quote(unfinished)} # which variants had not finished when this was made",
     ]
 
 
@@ -223,11 +224,15 @@ def _variants(swarm: Swarm, roots: Sequence[str]) -> list[str]:
         "RUNS=( # [variant]=the folder of its checkpoints",
         *(line for _, line in sorted(rows)),
         ")",
-        "list_files() { # all files of these runs, tensors (__0_0.distcp, ...) as one",
-        *(f"  {call} &&" for call in calls[:-1]),
-        f"  {calls[-1]}",
-        "}",
+        *_list_files(calls),
     ]
+
+
+def _list_files(calls: Sequence[str]) -> list[str]:
+    comment = "# tensors (__0_0.distcp, ...) as one"
+    if len(calls) == 1:
+        return [f"list_files() {{ {calls[0]}; }} {comment}"]
+    return [f"list_files() {{ {comment}", *(f"  {c} &&" for c in calls[:-1]), f"  {calls[-1]}", "}"]
 
 
 def _listing(root: str, beginning: str) -> str:
