@@ -76,12 +76,9 @@ def generate(
         except EvalScriptError as error:
             console.error(error)
             failed.append(group_id)
-    if len(group_ids) > 1:
-        console.note(
-            f"{len(group_ids) - len(failed)} of {len(group_ids)} groups done"
-            + (f"; failed: {', '.join(failed)}" if failed else "")
-        )
     if failed:
+        if len(group_ids) > 1:
+            console.note(f"Failed: {', '.join(failed)}")
         raise typer.Exit(EXIT_FAILED)
 
 
