@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -66,13 +67,6 @@ def _wrong_usage(error: Any) -> str:
     return f"{error.format_message().rstrip('.')}. {hint}"
 
 
-class _KeepText:
-    """In place of typer's conversion of values: it would load pydantic (70 ms) even for text."""
-
-    def coerce(self, value: Any, **where: Any) -> Any:
-        return value
-
-
 class _Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         return _adapted(super().get_params(ctx))
@@ -84,9 +78,14 @@ class _Group(TyperGroup):
 
 
 def _adapted(parameters: list[Any]) -> list[Any]:
-    """The parameters, whose values stay text; the help shows no ``<bool>`` behind flags."""
+    """The same parameters, alike under every typer.
+
+    typer 0.29 converts even text by pydantic, which takes 70 ms to load, and shows ``<bool>``
+    behind flags. Here values stay text.
+    """
+    keep_text = SimpleNamespace(coerce=lambda value, **where: value)
     for parameter in parameters:
-        parameter.get_runtime_param = _KeepText
+        parameter.get_runtime_param = lambda: keep_text
         parameter.metavar = parameter.metavar or ""
         parameter.rich_help_panel = getattr(parameter, "rich_help_panel", None) or "General"
     return parameters

@@ -58,9 +58,8 @@ def generate(
     """
     console = general.console(context)
     source = finding.source()
-    if len(group_ids) > 1 and (output.output or finding.snapshot):
-        option = "--output" if output.output else "--snapshot"
-        raise UsageError(f"{option} cannot be combined with several group IDs")
+    if output.output and len(group_ids) > 1:
+        raise UsageError("--output cannot be combined with several group IDs")
     if output.output and output.output_dir:
         raise UsageError("--output cannot be combined with --output-dir")
     settings = _settings(evaluation, context.obj.extra_arguments, console)
