@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FIRST_LINE = 1.0  # seconds until progress is a line, where no spinner can move
 NEXT_LINE = 10.0  # seconds between two such lines
-COLOURS = {"succeeded": "green", "failed": "red", "canceled": "yellow"}
+COLOURS = {"succeeded": "green", "ok": "green", "failed": "red", "canceled": "yellow"}
 COLOURED = rf"(?<![\w-])(?:{'|'.join(COLOURS)})(?![\w-])|[░▒▓█]+"  # in no name
 
 

@@ -212,7 +212,12 @@ def swarm_table(listed: Sequence[Listed]) -> Table[Listed]:
 
 def _variants(listed: Listed) -> str:
     unreadable = len(listed.swarm.unreadable)
-    return _in_words({**listed.statuses, **({"unreadable": unreadable} if unreadable else {})})
+    return _short({**listed.statuses, **({"unreadable": unreadable} if unreadable else {})})
+
+
+def _short(counts: Mapping[str, int]) -> str:
+    """Counts for a narrow column: ``2 ok, 1 failed``."""
+    return _in_words(counts).replace("succeeded", "ok")
 
 
 SWARM_COLUMNS: tuple[Column[Listed], ...] = (
@@ -221,7 +226,12 @@ SWARM_COLUMNS: tuple[Column[Listed], ...] = (
     Column("created", lambda x: x.created, head="created", cell=lambda x: (x.created or "")[:10]),
     Column("variants", lambda x: x.statuses, head="variants", cell=_variants),
     Column("unreadable", lambda x: len(x.swarm.unreadable)),
-    Column("evaluations", lambda x: _evaluations(x.swarm.variants), head="evaluations"),
+    Column(
+        "evaluations",
+        lambda x: _evaluations(x.swarm.variants),
+        head="evaluations",
+        cell=lambda x: _short(_evaluations(x.swarm.variants)),
+    ),
     Column("users", lambda x: _distinct(x.swarm.variants, lambda v: v.run.user), head="user"),
     Column("script", lambda x: x.script),
     Column("clusters", lambda x: _distinct(x.swarm.variants, lambda v: v.run.cluster)),
