@@ -60,9 +60,13 @@ def script() -> str:
     """The options in the help of a script."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "script.sh"
-        command = [Path(sys.executable).with_name(PROGRAM), "generate", "58362402", "--quiet"]
-        command += ["--snapshot", ROOT / "fixtures" / "58362402.yaml", "-o", path]
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+        program = Path(sys.executable).with_name(PROGRAM)
+        snapshot = ROOT / "fixtures" / "58362402.yaml"
+        subprocess.run(
+            [program, "generate", "58362402", "--snapshot", snapshot, "-q", "-o", path],
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
         help = subprocess.check_output(["bash", path, "--help"], text=True)
     return "".join(line for line in help.splitlines(True) if line.startswith(("  --", "Exit")))
 
