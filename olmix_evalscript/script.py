@@ -117,7 +117,7 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
         "hf_tasks": bool(hf_tasks),
     }
     blocks = {
-        "header": _header(swarm, evaluation, today),
+        "header": _header(swarm, evaluation, len(tasks) + len(hf_tasks), today),
         "settings": [
             *_settings(swarm, evaluation, hf_tasks),
             "",
@@ -141,11 +141,11 @@ def _lister(root: str) -> str:
     return "list_" + root.lstrip("/").partition(":")[0].partition("/")[0]
 
 
-def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
+def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> list[str]:
     name = f"olmix-{swarm.group_id}.sh"
     lines = [
         f"Evaluate the {counted(len(swarm.ready), 'variant')} of swarm {swarm.name} "
-        f"(group {swarm.group_id}) on {counted(len(evaluation.tasks), 'task')}.",
+        f"(group {swarm.group_id}) on {counted(tasks, 'task')}.",
         f"Made by olmix-evalscript {__version__} on {today.isoformat()} (UTC).",
         "",
     ]
@@ -274,12 +274,7 @@ def _array(name: str, values: Sequence[str], comment: str = "") -> list[str]:
 
 
 def write_script(path: Path, script: str, *, force: bool = False) -> None:
-    """Write a script that can be executed; keep one that somebody edited.
-
-    Args:
-        path: Where to; missing folders are made.
-        script: As `render` gives it.
-        force: Replace whatever is there.
+    """Write a script that can be executed.
 
     Raises:
         InvalidInputError: If it cannot be written, or, without force, the file there was edited or
