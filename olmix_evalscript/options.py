@@ -278,7 +278,7 @@ class ScriptOptions(Panel, panel="Output"):
     output_dir: str | None = opt(
         "--output-dir DIR", f"Folder of the scripts. Default: {DEFAULT_OUTPUT_DIR}."
     )
-    force: bool = opt("--force", "Replace a script that was edited, or is for another evaluation.")
+    force: bool = opt("--force", "Replace a script that was edited.")
 
 
 @dataclass(frozen=True)
