@@ -17,7 +17,7 @@ from olmix_evalscript.mixtures import check_columns, write_csv
 from olmix_evalscript.model import FINISHED, EvaluationJob, Swarm, Variant
 from olmix_evalscript.priors import Priors
 from olmix_evalscript.results import Results
-from olmix_evalscript.tasks import DEFAULT_TASK_SET, Metric, bpb_name, fit_column, task_sets
+from olmix_evalscript.tasks import DEFAULT_TASK_SET, Metric, fit_column, task_sets
 from olmix_evalscript.text import counted, listed
 
 #: ``proposer.kl_reg``, the pull towards the priors. This value is that of the example in olmix's
@@ -151,7 +151,11 @@ def collect(
     if step in results.conflicts:
         raise FitError(results.conflicts[step])
     bpb = {v.run_name: results.bpb.get(v.run_name, {}).get(step, {}) for v in swarm.variants}
-    left = [metric for metric in metrics if not _is_without_bpb(metric.task, bpb.values())]
+    left = [
+        metric
+        for metric in metrics
+        if not (metric.task in results.never_bpb or _is_without_bpb(metric.task, bpb.values()))
+    ]
     without = tuple(metric.task for metric in metrics if metric not in left)
     if not left or (exact and without):
         raise FitError(
@@ -208,10 +212,7 @@ def _common_step(swarm: Swarm, counts: Counter[int]) -> int:
 
 
 def _is_without_bpb(task: str, found: Iterable[Mapping[str, float | None]]) -> bool:
-    """Whether no evaluation will give a task's BPB: the task has none, or all variants with results
-    were evaluated on it without one."""
-    if bpb_name(task) is None:
-        return True
+    """Whether all variants with results were evaluated on a task without BPB."""
     evaluated = [bpb for bpb in found if bpb]
     return bool(evaluated) and all(task in bpb and bpb[task] is None for bpb in evaluated)
 

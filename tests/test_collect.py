@@ -164,7 +164,7 @@ def test_a_dashboard_without_results_is_named(run: Run, s3: Bucket) -> None:
     result = run(*COLLECT, "--dashboard", "none", **of_aws(s3))
 
     assert (result.returncode, result.stdout) == (1, "")
-    assert "no results at s3://ai2-llm/evaluation/none/. Wait until an" in result.stderr
+    assert "no metrics-all.jsonl file in output/results/none. Wait until an" in result.stderr
 
 
 def test_a_failed_sync_writes_nothing_and_shows_the_message_of_aws(
@@ -372,7 +372,7 @@ def test_results_of_other_runs_alone_are_refused_with_one_of_them(run: Run, work
 
     assert (result.returncode, result.stdout) == (1, "")
     assert (
-        "error: no results of 58362402's runs in other; it has those of mix-6cf425be-0000_step100\n"
+        "error: no results of 58362402's runs in other, but of mix-6cf425be-0000_step100\n"
     ) in result.stderr
 
 

@@ -46,15 +46,8 @@ ONLY_BY_FORM = (
 TOOLS = {
     "olmo-cookbook-eval": """
         import os, runpy, sys
-        if sys.argv[1] == "results":
-            import json
-            from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS, bpb_name
-            models = [f"verify-tokens-140m-58362402-{n:04d}_step22100" for n in range(8)]
-            tasks = [*OLMO3_OFFLINE_TASKS, *filter(None, map(bpb_name, OLMO3_OFFLINE_TASKS))]
-            print(json.dumps({task: dict.fromkeys(models, 0.8) for task in tasks}))
-        else:
-            sys.argv[0] = os.environ["COOKBOOK"]
-            runpy.run_path(sys.argv[0], run_name="__main__")
+        sys.argv[0] = os.environ["COOKBOOK"]
+        runpy.run_path(sys.argv[0], run_name="__main__")
     """,
     # Writes the demo swarm's priors, whatever the config.
     "olmix": """

@@ -14,8 +14,8 @@ from olmix_evalscript.cli import command
 from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_config, warn
 from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
+from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import FitError, UsageError
-from olmix_evalscript.fetch import fetch_results
 from olmix_evalscript.files import write_all
 from olmix_evalscript.fit import (
     SAME_TASKS,
@@ -40,9 +40,9 @@ from olmix_evalscript.options import (
     VariantOptions,
 )
 from olmix_evalscript.priors import load_priors
-from olmix_evalscript.results import Results, load
+from olmix_evalscript.results import Results, fetch, load
 from olmix_evalscript.sanity import FitData, explained, fit_warnings
-from olmix_evalscript.tasks import Metric, bpb_name, metric, task_warnings
+from olmix_evalscript.tasks import Metric, metric, task_warnings
 from olmix_evalscript.text import counted, listed, ranges, shown
 
 #: What collect writes, given all it needs.
@@ -95,7 +95,7 @@ def collect(
     else:
         results = _results(swarm, tasks.dashboard or f"olmix-{group_id}", fit, metrics, console)
         collected = collect_results(swarm, results, metrics, step=fit.step, exact=exact)
-        surprises = [*collected.warnings, *_skipped(collected, console)]
+        surprises = [*collected.warnings, *_skipped(collected, results, console)]
         _report(collected, results, group_id, safety.allow_partial, console)
         data = _fit_data(mixed, collected)
         with console.report() as report:
@@ -162,26 +162,25 @@ def _results(
     run_names = [variant.run_name for variant in swarm.variants]
     with console.report() as report:
         if fit.results is None:
-            fetch_results(dashboard, folder, report.status)
+            fetch(COOKBOOK, dashboard, folder, report.status)
         report.status(f"Reading {folder}")
-        results = load(folder, run_names, [metric.task for metric in metrics])
+        results = load(COOKBOOK, folder, run_names, [metric.task for metric in metrics])
     if results.others:
         console.note(
-            f"Ignored {counted(len(results.others), 'other model')} made from these runs, such as "
-            f"{results.others[0]}"
+            f"Ignored {counted(len(results.others), 'other model')}, such as "
+            f"{shown(results.others[0])}"
         )
     if not results.tasks:
-        instead = (
-            f"; it has those of {shown(results.foreign_model)}" if results.foreign_model else ""
+        raise FitError(
+            f"no results of {swarm.group_id}'s runs in {folder}, but of {listed(results.others)}"
         )
-        raise FitError(f"no results of {swarm.group_id}'s runs in {folder}{instead}")
     return results
 
 
-def _skipped(collected: Collected, console: Console) -> list[str]:
+def _skipped(collected: Collected, results: Results, console: Console) -> list[str]:
     """Name the tasks that metrics.csv is without; a warning where that is a surprise."""
     tasks = collected.without_bpb
-    if never := [task for task in tasks if bpb_name(task) is None]:
+    if never := [task for task in tasks if task in results.never_bpb]:
         console.note(f"Skipped (no bits per byte): {', '.join(never)}")
     lost = [task for task in tasks if task not in never]
     return [f"skipped, as the results are without BPB: {', '.join(lost)}"] if lost else []

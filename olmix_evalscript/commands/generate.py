@@ -98,11 +98,11 @@ def _settings(
     """Options before the config file, the config file before the defaults; the dashboard is empty
     unless it was named."""
     from olmix_evalscript.commands.common import choose_tasks, load_config
-    from olmix_evalscript.cookbook import parse_arguments
+    from olmix_evalscript.cookbook import COOKBOOK
     from olmix_evalscript.script import Evaluation, check_evaluation
 
     config = load_config(options, console)
-    priority, others = parse_arguments(arguments)
+    priority, others = COOKBOOK.parse_arguments(arguments)
     return check_evaluation(
         Evaluation(
             tasks=choose_tasks(options, config),
