@@ -181,8 +181,6 @@ def similar_clusters(name: str) -> list[str]:
 
 # --- results -------------------------------------------------------------------------------
 
-#: How the keys of oe-eval's result files end; other files lie beside them.
-RESULTS_SUFFIX = "metrics-all.jsonl"
 #: Where a result has its BPB; the first one counts. The order is that of ``get_offline_evals`` in
 #: olmix (before 957ef4e) and regmixer; the last is what olmo-cookbook falls back on.
 BPB_KEYS = (
@@ -219,10 +217,10 @@ def read_results(path: Path) -> Iterator[Result]:
                 metadata = record["task_config"].get("metadata") or {}
                 if not (metadata.get("num_tasks") or 0) > 0:
                     yield _result(record, metadata, location)
-            except (AttributeError, KeyError, TypeError):
+            except (AttributeError, KeyError, TypeError, ValueError):
                 raise FitError(
                     f"{location}: it is not a result as oe-eval writes it; expected task_name, "
-                    "task_config, metrics and model_config"
+                    "task_config, metrics, model_config and current_date"
                 ) from None
     if not count:
         raise FitError(f"{path}: it is empty. Fetch it again.")
@@ -244,7 +242,7 @@ def _result(record: Any, metadata: Any, location: str) -> Result:
         is_converted=bool(match and match["converted"]),
         task=task,
         bpb=metrics.get(metric),
-        date=_date(record.get("current_date")),
+        date=_date(record["current_date"]),
         location=location,
         metric=metric,
         num_instances=record.get("num_instances"),
@@ -252,12 +250,9 @@ def _result(record: Any, metadata: Any, location: str) -> Result:
     )
 
 
-def _date(text: Any) -> datetime | None:
+def _date(text: str) -> datetime:
     """A time such as ``2026-02-01 00:00:00 UTC``."""
-    try:
-        moment = datetime.fromisoformat(re.sub(r" ?(UTC|Z)$", "+00:00", text))
-    except (TypeError, ValueError):
-        return None
+    moment = datetime.fromisoformat(re.sub(r" ?(UTC|Z)$", "+00:00", text))
     return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
@@ -279,7 +274,7 @@ COOKBOOK = Evaluator(
     not_on_vllm=NOT_ON_VLLM,
     parse_arguments=parse_arguments,
     results_url="s3://ai2-llm/evaluation/{dashboard}/",
-    results_suffix=RESULTS_SUFFIX,
+    results_suffix="metrics-all.jsonl",  # other files lie beside them
     read_results=read_results,
     has_bpb=has_bpb,
 )

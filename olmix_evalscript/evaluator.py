@@ -27,7 +27,7 @@ class Result:
     is_converted: bool  # to Hugging Face format
     task: str
     bpb: Any  # as it is written, unchecked; None without bits per byte
-    date: datetime | None  # None if it cannot be read
+    date: datetime
     location: str  # file and line
     # Results of one task are comparable if they share:
     metric: str  # the key of the value

@@ -30,7 +30,6 @@ class Mixtures:
 
     domains: tuple[str, ...]  # sorted
     ratios: Mapping[str, Mapping[str, float]]  # run name to domain to its share, 0 to 1
-    warnings: tuple[str, ...] = ()
 
     def domains_of(self, variants: Sequence[Variant]) -> list[str]:
         """The domains that any of these variants was trained on, sorted."""
@@ -60,32 +59,25 @@ def mixtures(swarm: Swarm, priors: Priors | None = None) -> Mixtures:
             for data.
     """
     ratios: dict[str, dict[str, float]] = {}
-    warnings = []
     for variant in swarm.variants:
-        parts: dict[str, list[float]] = defaultdict(list)
+        mixture: dict[str, float] = defaultdict(float)
         try:
             for source in variant.run.sources:
-                parts[source.name].append(source.ratio)
+                mixture[source.name] += source.ratio
         except TrainerCommandError as error:
             raise FitError(f"variant {variant.number} ({variant.run_name}): {error}") from None
-        mixture = {name: math.fsum(shares) for name, shares in parts.items()}
         total = math.fsum(mixture.values())
         if abs(total - 1) > TOLERANCE:
             raise FitError(
                 f"the ratios of variant {variant.number} ({variant.run_name}) sum to {total:g}, "
                 f"not to 1 within {TOLERANCE}, so olmix would refuse them"
             )
-        twice = [shown(name) for name, shares in parts.items() if len(shares) > 1]
-        if twice:
-            warnings.append(
-                f"variant {variant.number}: several sources of {', '.join(twice)}, summed"
-            )
-        ratios[variant.run_name] = mixture
+        ratios[variant.run_name] = dict(mixture)
     if priors is not None:
         ratios = _with_columns(swarm, ratios, priors)
     domains = sorted({name for mixture in ratios.values() for name in mixture})
     check_columns("domain", domains)
-    return Mixtures(tuple(domains), ratios, tuple(warnings))
+    return Mixtures(tuple(domains), ratios)
 
 
 def _with_columns(
@@ -119,7 +111,7 @@ def _check_frozen(
     smallest = min(ratio for mixture in ratios.values() for ratio in mixture.values() if ratio)
     tolerance = 2 * min(smallest, LARGEST_MINIMUM_WEIGHT)
     sums = {d: math.fsum(mixture.get(d, 0.0) for mixture in ratios.values()) for d in domains}
-    worst = (0.0, "", 0, 0.0, 0.0)  # how far off, domain, variant, ratio, expected ratio
+    found = []  # how far off each share is, and the rest of a message
     for variant in swarm.variants:
         mixture = ratios[variant.run_name]
         present = [domain for domain in domains if mixture.get(domain)]
@@ -127,8 +119,8 @@ def _check_frozen(
         scale = total / math.fsum(sums[domain] for domain in present) if present else 0.0
         for domain in domains:
             ratio, expected = mixture.get(domain, 0.0), scale * sums[domain]
-            worst = max(worst, (abs(ratio - expected), domain, variant.number, ratio, expected))
-    distance, domain, number, ratio, expected = worst
+            found.append((abs(ratio - expected), domain, variant.number, ratio, expected))
+    distance, domain, number, ratio, expected = max(found)
     if distance > tolerance:
         raise FitError(
             f"{shown(domain)} cannot be summed into {shown(column)}, as its share of it is not "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -13,9 +12,9 @@ from olmix_evalscript.errors import FitError
 from olmix_evalscript.evaluator import Evaluator, Result
 from olmix_evalscript.text import counted, shown
 
-FEW = 3  # lines of aws's own message that are shown
 #: What results of one task at one step must share, or they are not comparable.
 SHARED = ("metric", "num_instances", "is_converted")
+MOST_BPB = 1e9  # no language model is that bad
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def fetch(
         ) from None
     if process.returncode:
         raise FitError(
-            f"cannot fetch {url}: {'; '.join(messages[:FEW]) or 'aws says nothing'} "
+            f"cannot fetch {url}: {'; '.join(messages[:3]) or 'aws says nothing'} "
             f"(aws exit status {process.returncode})"
         )
 
@@ -128,7 +127,9 @@ def load(
         of_step.setdefault(result.task, None)
         if result.bpb is not None:
             of_step[result.task] = _bpb(result)
-    conflicts = _compare(newest.values(), warnings)
+    conflicts, other_settings = _compare(newest.values())
+    for step, problem in other_settings.items():
+        warnings[step].append(problem)
     return Results(
         bpb,
         tasks=tuple(sorted(found_tasks)),
@@ -154,65 +155,47 @@ def _read(evaluator: Evaluator, folder: Path) -> Iterable[Result]:
 
 
 def _newer(old: Result, new: Result) -> Result:
-    for result in (old, new):
-        if result.date is None:
-            raise FitError(
-                f"{result.location}: its date cannot be read, so it is unclear which of two "
-                f"results of {shown(result.task)} is the newer"
-            )
     if old.date == new.date and old.bpb != new.bpb:
         raise FitError(
             f"{shown(new.model)} has two results of {shown(new.task)} of the same date, in "
             f"{old.location} and in {new.location}"
         )
-    return max(old, new, key=lambda result: result.date or 0)
+    return max(old, new, key=lambda result: result.date)
 
 
 def _bpb(result: Result) -> float:
-    """The value as bits per byte; a value of 0 is an evaluation that failed."""
-    try:
-        if type(result.bpb) in (int, float) and 0 < float(result.bpb) < math.inf:
-            return float(result.bpb)
-    except OverflowError:
-        pass
+    """The value as bits per byte. A value of 0 is an evaluation that failed."""
+    if type(result.bpb) in (int, float) and 0 < result.bpb < MOST_BPB:
+        return float(result.bpb)
     raise FitError(
         f"{result.location}: {shown(result.task)} of {result.model} has the value "
         f"{shown(str(result.bpb))}; expected bits per byte, a number above 0"
     )
 
 
-def _compare(results: Iterable[Result], warnings: dict[int, list[str]]) -> dict[int, str]:
+def _compare(results: Iterable[Result]) -> tuple[dict[int, str], dict[int, str]]:
     """Compare how the results of a task at a step were made.
 
     Returns:
-        The steps with results that are not comparable, and why.
+        By step, why results are not comparable; and where a task has other settings.
     """
     first: dict[tuple[int, str, str], Result] = {}  # by step, task and what is compared
     conflicts: dict[int, str] = {}
-    other_settings: dict[int, dict[str, tuple[Result, Result]]] = defaultdict(dict)
+    other_settings: dict[int, str] = {}
     for result in results:
-        step, task = result.step, result.task
         for what in (*SHARED, "task_hash"):
             value = getattr(result, what)
             if result.bpb is None or value is None:
                 continue
-            other = first.setdefault((step, task, what), result)
-            if getattr(other, what) == value:
+            other = first.setdefault((result.step, result.task, what), result)
+            others_value = getattr(other, what)
+            if value == others_value:
                 continue
-            if what == "task_hash":
-                other_settings[step].setdefault(task, (other, result))
-                continue
-            conflicts.setdefault(
-                step,
-                f"the results of {shown(task)} at step {step} cannot be compared: {what} is "
-                f"{shown(str(getattr(other, what)))} in {other.location} and {shown(str(value))} "
-                f"in {result.location}. Evaluate one of them again, or move its file out of the "
-                "folder and use --results.",
+            found = conflicts if what in SHARED else other_settings
+            found.setdefault(
+                result.step,
+                f"results of {shown(result.task)} at step {result.step} cannot be compared: {what} "
+                f"is {shown(str(others_value))} in {other.location} and {shown(str(value))} in "
+                f"{result.location}",
             )
-    for step, tasks in other_settings.items():
-        one, another = next(iter(tasks.values()))
-        warnings[step].append(
-            f"{counted(len(tasks), 'task')} evaluated with other settings (task_hash) for some "
-            f"variants, such as {shown(one.task)} of {one.model} and of {another.model}"
-        )
-    return conflicts
+    return conflicts, other_settings

@@ -36,12 +36,6 @@ def test_a_variant_has_a_row_and_a_domain_a_column() -> None:
     )
 
 
-def test_a_domain_that_no_written_row_has_is_no_column() -> None:
-    found = swarm_of({"wiki": 1.0, "web": 0.0}, {"web": 1.0})
-
-    assert mixtures(found).csv(found.variants[:1]).startswith("run,name,index,wiki\n")
-
-
 @st.composite
 def _mixtures(draw: st.DrawFn) -> dict[str, float]:
     # The trainers drop blanks and single quotes from a source, so none is in a domain's name.
@@ -66,27 +60,6 @@ def test_any_mixture_is_read_back_as_the_same_numbers(mixture: dict[str, float])
 
     numbers = {n: float(v) for n, v in zip(head[3:], row[3:], strict=True)}
     assert numbers == {f"d{domain}": ratio for domain, ratio in mixture.items()}
-
-
-def test_the_forms_that_launchers_wrote_are_read() -> None:
-    found = swarm_of_sources(
-        [
-            '("wiki",["a"],0.5)',
-            "('\"web\"', ['\"b\"'], 0.49999, 4.0)",
-            '("code", ["c", "d"], 1e-05, 1.0)',
-        ]
-    )
-
-    assert mixtures(found).ratios[run_name(0)] == {"wiki": 0.5, "web": 0.49999, "code": 1e-05}
-
-
-def test_several_sources_of_one_domain_are_summed_and_mentioned() -> None:
-    found = mixtures(
-        swarm_of_sources([source("wiki", 0.25), source("web", 0.5), source("wiki", 0.25)])
-    )
-
-    assert found.ratios[run_name(0)] == HALVES
-    assert found.warnings == ("variant 0: several sources of wiki, summed",)
 
 
 @pytest.mark.parametrize("ratio", [0.4, 0.48, 0.52])

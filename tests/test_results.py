@@ -63,6 +63,7 @@ def warnings(path: Path, step: int = 100) -> list[str]:
             "metric is bits_per_byte in .*:1 and bits_per_byte_corr in .*:2",
         ),
         ({"num_instances": 10}, {"num_instances": 1000}, "num_instances is 10 in .* and 1000"),
+        ({}, {"model": f"{OTHER}_step100-hf"}, "is_converted is False in .*:1 and True in .*:2"),
     ],
 )
 def test_results_of_another_kind_are_a_conflict(
@@ -83,17 +84,9 @@ def test_other_settings_of_a_task_give_a_warning(folder: Path) -> None:
     )
 
     assert warnings(folder) == [
-        "1 task evaluated with other settings (task_hash) for some variants, such as "
-        f"{TASK} of {RUN}_step100 and of {OTHER}_step100"
+        f"results of {TASK} at step 100 cannot be compared: task_hash is a in "
+        f"{folder}/task-metrics-all.jsonl:1 and b in {folder}/task-metrics-all.jsonl:2"
     ]
-
-
-def test_converted_and_saved_checkpoints_cannot_be_compared(folder: Path) -> None:
-    write(folder, result_line(RUN, TASK), result_line(OTHER, TASK, model=f"{OTHER}_step100-hf"))
-
-    found = load(folder, [RUN, OTHER], [TASK]).conflicts
-
-    assert re.search(r"compared: is_converted is False in .*:1 and True in .*:2", found[100])
 
 
 # --- files and values ---------------------------------------------------------------------
@@ -186,23 +179,10 @@ def test_two_results_of_one_date_contradict_each_other(folder: Path) -> None:
         load(folder, [RUN], [TASK])
 
 
-def test_of_two_results_each_needs_a_date(folder: Path) -> None:
-    path = write(folder, result_line(RUN, TASK), result_line(RUN, TASK, date="today"))
-
-    with pytest.raises(FitError, match=f"{path}:2: its date cannot be read"):
-        load(folder, [RUN], [TASK])
-
-
 def test_aggregates_are_skipped(folder: Path) -> None:
     write(folder, result_line(RUN, TASK, num_tasks=57))
 
     assert load(folder, [RUN], [TASK]).bpb == {}
-
-
-def test_a_converted_checkpoint_counts_for_its_run(folder: Path) -> None:
-    write(folder, result_line(RUN, TASK, model=f"{RUN}_step100-hf"))
-
-    assert bpb(folder) == 0.8
 
 
 @pytest.mark.parametrize(
@@ -238,10 +218,8 @@ def test_what_is_not_bits_per_byte_is_refused_with_file_and_line(
         result_line(RUN, TASK).encode()[:-9],
         b'{"task_name": "\xff"}',
         b"[" * 100_000,
-        b"1" * 10_000,
-        b"\xef\xbb\xbf{}",
     ],
-    ids=["no-json", "cut-off", "not-utf-8", "deep", "long-number", "bom"],
+    ids=["no-json", "cut-off", "not-utf-8", "deep"],
 )
 def test_a_line_that_is_not_json_is_refused_with_file_and_line(folder: Path, line: bytes) -> None:
     path = write(folder)
@@ -259,6 +237,7 @@ def test_a_line_that_is_not_json_is_refused_with_file_and_line(folder: Path, lin
         "{}",
         '{"task_name": 5, "task_config": {}, "metrics": {}, "model_config": {"model": []}}',
         '{"task_name": "a", "task_config": [], "metrics": {}, "model_config": {}}',
+        result_line(RUN, TASK, date="today"),
     ],
 )
 def test_json_that_is_not_a_result_is_refused(folder: Path, line: str) -> None:
@@ -266,11 +245,6 @@ def test_json_that_is_not_a_result_is_refused(folder: Path, line: str) -> None:
 
     with pytest.raises(FitError, match=f"{path}:1: it is not a result"):
         load(folder, [RUN], [TASK])
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FitError, match=r"no metrics-all.jsonl file in .*/nowhere"):
-        load(tmp_path / "nowhere", [RUN], [TASK])
 
 
 def test_an_empty_file_is_refused(folder: Path) -> None:
