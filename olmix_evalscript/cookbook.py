@@ -200,12 +200,11 @@ def read_results(path: Path) -> Iterator[Result]:
     """The results in a file, one a line, without aggregates.
 
     Raises:
-        FitError: If a line is not a result, or the file is empty.
+        FitError: If a line is not a result.
     """
-    count = 0
     with path.open("rb") as file:
-        for count, line in enumerate(file, start=1):
-            location = f"{path}:{count}"
+        for number, line in enumerate(file, start=1):
+            location = f"{path}:{number}"
             try:
                 record = json.loads(line.decode("utf-8"))
             except (ValueError, RecursionError) as error:
@@ -222,8 +221,6 @@ def read_results(path: Path) -> Iterator[Result]:
                     f"{location}: it is not a result as oe-eval writes it; expected task_name, "
                     "task_config, metrics, model_config and current_date"
                 ) from None
-    if not count:
-        raise FitError(f"{path}: it is empty. Fetch it again.")
 
 
 def _result(record: Any, metadata: Any, location: str) -> Result:

@@ -62,7 +62,7 @@ def load_priors(path: Path) -> Priors:
         return _of_sources(priors, sources, data.get("swarm") or {}) if sources else priors
     except ValueError as error:
         raise InvalidInputError(f"cannot use the priors {path}: {error}") from None
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ZeroDivisionError):
         raise InvalidInputError(
             f"cannot use the priors {path}: data.sources and swarm are not those of a generation "
             "config"

@@ -160,13 +160,6 @@ def test_a_result_that_was_replaced_by_one_of_the_same_size_is_fetched_again(
     assert '"bits_per_byte_corr": 0.8' in fetched.read_text()
 
 
-def test_a_dashboard_without_results_is_named(run: Run, s3: Bucket) -> None:
-    result = run(*COLLECT, "--dashboard", "none", **of_aws(s3))
-
-    assert (result.returncode, result.stdout) == (1, "")
-    assert "no metrics-all.jsonl file in output/results/none. Wait until an" in result.stderr
-
-
 def test_a_failed_sync_writes_nothing_and_shows_the_message_of_aws(
     run: Run, work: Path, s3: Bucket
 ) -> None:

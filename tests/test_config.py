@@ -65,6 +65,8 @@ def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:
         "eval_tasks: [{a: b}]",
         "eval_cluster: [a]",
         "eval_cluster: ''",
+        "regression: log_linear",
+        "filtering: {drop_metrics: piqa}",
         "eval_cluster: aus\neval_task: [piqa]",
         "eval_cluster: aus\neval_tasks: []",
         "eval: 5",
@@ -83,13 +85,6 @@ def test_an_unusable_config_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_config_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"no\.yaml"):
         load(tmp_path / "no.yaml")
-
-
-@pytest.mark.parametrize("null", ["null", "~", "", "Null"])
-def test_a_setting_that_is_null_is_absent(tmp_path: Path, null: str) -> None:
-    loaded = config(tmp_path, f"eval_cluster: {null}\neval_tasks: [lambada]\n")
-
-    assert loaded.cluster is None
 
 
 FIT = """
@@ -116,17 +111,3 @@ def test_the_settings_of_a_fit_are_read_with_their_types(tmp_path: Path) -> None
         "filtering": {"drop_metrics": ["piqa"], "obj_weights": {"lambada": "7/52.0"}},
     }
     assert found.drop_metrics == ("piqa",)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "problem"),
-    [
-        ("{type: log_linear, seed: 3}", "log_linear", "regression is not a mapping"),
-        ("[piqa]", "piqa", "drop_metrics is not a list"),
-    ],
-)
-def test_unusable_settings_of_a_fit_are_refused(
-    tmp_path: Path, old: str, new: str, problem: str
-) -> None:
-    with pytest.raises(InvalidInputError, match=problem):
-        config(tmp_path, FIT.replace(old, new))

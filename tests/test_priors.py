@@ -104,6 +104,7 @@ def test_the_priors_of_a_generation_config_are_those_of_its_published_fit(
         ("priors: {relative_sizes: {a: yes}, token_counts: {}}", "a has True"),
         ("priors: {relative_sizes: {a: 0}, token_counts: {a: 1}}", "relative_sizes are 0"),
         ("priors: {relative_sizes: {a: 1}, token_counts: {a: 0}}", "size 1, but no tokens"),
+        (GENERATION + "swarm: {manual_prior: {old: 0, code: 0, wiki: 0}}", "not those of"),
         (GENERATION + "swarm: {manual_prior: {web: 1}}", "has web, which is no source"),
         (GENERATION.replace("{name: C}", "{name: C, weight: 1}"), "code pins 1 of 2 topics"),
         (GENERATION + "swarm: {manual_topic_prior: {'code:C': 1}}", "has swarm.manual_topic_prior"),

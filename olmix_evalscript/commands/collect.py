@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -245,9 +244,7 @@ def _check_old_files(folder: Path, texts: dict[str, str], force: bool) -> None:
             "results and --priors to renew all."
         )
     fit = folder / "fit.yaml"
-    if "fit.yaml" not in texts or force or not os.path.isfile(fit):
-        return
-    if is_edited(fit.read_bytes().decode(errors="replace")):
+    if fit.is_file() and not force and is_edited(fit.read_text("utf-8", errors="replace")):
         raise FitError(
             f"nothing was written: {fit} was edited. Use --config {shlex.quote(str(fit))} --force "
             "to carry its settings over, or just --force to replace it."
