@@ -263,7 +263,6 @@ def has_bpb(task: str) -> bool:
 
 
 COOKBOOK = Evaluator(
-    command=COMMAND,
     default_cluster=DEFAULT_CLUSTER,
     default_priority=DEFAULT_PRIORITY,
     cluster_warnings=cluster_warnings,

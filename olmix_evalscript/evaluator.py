@@ -39,7 +39,6 @@ class Result:
 class Evaluator:
     """How to start an evaluation, and how to read its results."""
 
-    command: str
     default_cluster: str
     default_priority: str
     cluster_warnings: Callable[[str], list[str]]  # about a cluster's name

@@ -20,7 +20,6 @@ from olmix_evalscript.fit import (
     check_priors,
     collect,
     fit_yaml,
-    is_edited,
 )
 from olmix_evalscript.model import EvaluationJob
 from olmix_evalscript.priors import Priors
@@ -186,12 +185,6 @@ def test_a_task_that_only_some_variants_were_evaluated_on_is_not_skipped() -> No
     assert (found.metrics, found.complete) == (METRICS, ())
 
 
-def test_a_task_that_was_never_evaluated_is_missing_everywhere() -> None:
-    found = collected({100: {"lambada": 0.8}})
-
-    assert found.missing_everywhere == ["piqa:rc::olmes:full", "mbpp:3shot:bpb::none"]
-
-
 def test_the_masked_perplexity_tasks_are_skipped_even_if_never_evaluated() -> None:
     metrics = [metric("lambada"), metric("ultrachat_masked_ppl")]
 
@@ -294,14 +287,6 @@ def test_what_the_exact_proposer_needs_is_chosen_with_a_reason(
 
     assert yaml.safe_load(text)["proposer"]["kl_reg"] == 0.1
     assert "# kl_reg was chosen by olmix-evalscript: olmix's exact proposer fails" in text
-
-
-def test_an_edited_fit_is_told_from_one_as_it_was_written() -> None:
-    text = fit_yaml(Path("/fit"), ("wiki",), LAMBADA, WIKI, {})
-
-    assert not is_edited(text)
-    assert is_edited(text.replace("0.1", "0.2"))
-    assert is_edited(text.partition("\n")[2])
 
 
 def test_domains_that_priors_and_swarm_do_not_share_are_named() -> None:

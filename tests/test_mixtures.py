@@ -39,11 +39,6 @@ def test_ratios_may_sum_to_one_as_nearly_as_olmix_demands(ratio: float) -> None:
     assert mixtures(swarm_of({"wiki": 0.5, "web": ratio})).domains == ("web", "wiki")
 
 
-def test_a_variant_without_sources_is_refused() -> None:
-    with pytest.raises(FitError, match=r"of variant 0 .* sum to 0"):
-        mixtures(swarm_of({}))
-
-
 def test_a_source_that_cannot_be_read_names_its_variant() -> None:
     with pytest.raises(FitError, match=r"variant 1 \(.*\): its source .* cannot be read"):
         mixtures(swarm_of_sources([source("wiki", 1.0)], ["(wiki"]))
