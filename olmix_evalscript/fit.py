@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 
 from olmix_evalscript.errors import FitError
-from olmix_evalscript.mixtures import check_columns, write_csv
+from olmix_evalscript.mixtures import write_csv
 from olmix_evalscript.model import FINISHED, EvaluationJob, Swarm, Variant
 from olmix_evalscript.priors import Priors
 from olmix_evalscript.results import Results
-from olmix_evalscript.tasks import DEFAULT_TASK_SET, Metric, fit_column, task_set, task_sets
+from olmix_evalscript.tasks import Metric, task_set, task_sets
 from olmix_evalscript.text import listed
 
 #: ``proposer.kl_reg``, the pull towards the priors. This value is that of the example in olmix's
@@ -94,7 +94,7 @@ def collect(
 
     Raises:
         FitError: If no step is that of most variants, the step has no results or such as cannot be
-            compared, no metric is left, or olmix could not read those that are.
+            compared, or two metrics share a column.
     """
     counts = Counter(step for v in swarm.variants for step in results.steps(v.run_name))
     if not counts and results.bpb:
@@ -116,7 +116,12 @@ def collect(
     possible = [metric for metric in metrics if metric.task not in results.never_bpb]
     evaluated = [found for found in bpb.values() if found]
     left = [m for m in possible if any(found.get(m.task, 0) is not None for found in evaluated)]
-    _check_metrics(left)
+    columns = [metric.column for metric in left]
+    if twice := [metric.task for metric in left if columns.count(metric.column) > 1]:
+        raise FitError(
+            f"these tasks share a column of metrics.csv: {listed(twice)}. Skip some of them with "
+            "--without-task."
+        )
     warnings = list(results.warnings.get(step, ()))
     if lost := [metric.task for metric in possible if metric not in left]:
         warnings.append(f"skipped, as the results are without BPB: {listed(lost)}")
@@ -146,34 +151,6 @@ def options_for(tasks: Sequence[str]) -> str:
     if len(words) <= MOST_OPTIONS:
         return f"To collect those that there are, use {' '.join(words)}"
     return f"There are {listed(tasks)}: use the --config, -t and --task-set of generate."
-
-
-def _check_metrics(metrics: Sequence[Metric]) -> None:
-    """Refuse metrics that olmix could not tell apart or read.
-
-    Some of MMLU without the rest is refused: ``aggregate_mmlu`` (olmix/fit/utils.py) averages it by
-    subject, unless there are averages already.
-
-    Raises:
-        FitError: If two share a column, olmix would not take a column for data, or subjects of MMLU
-            are missing.
-    """
-    columns = [metric.column for metric in metrics]
-    twice = [metric.task for metric in metrics if columns.count(metric.column) > 1]
-    if twice:
-        raise FitError(
-            f"these tasks have the same column in metrics.csv as another: {listed(twice)}. Skip "
-            "some with --without-task."
-        )
-    check_columns("task", columns)
-    subjects = {fit_column(task) for task in task_sets()[DEFAULT_TASK_SET]["mmlu"]}
-    missing = subjects - set(columns)
-    has_mmlu = any("mmlu" in column for column in columns)
-    if has_mmlu and missing and not any("mmlu_stem" in column for column in columns):
-        raise FitError(
-            f"olmix needs all {len(subjects)} subjects of MMLU or none; {listed(missing)} missing. "
-            "Evaluate them too, or collect without MMLU."
-        )
 
 
 def _coverage(

@@ -14,9 +14,7 @@ from olmix_evalscript.model import Swarm, Variant
 from olmix_evalscript.priors import Priors
 from olmix_evalscript.text import shown
 
-#: Columns that ``load_from_csv`` (olmix/fit/loaders.py) does not take for data.
-NOT_DATA = ("run", "run_id", "name", "index")
-#: How far from 1 it lets a row of ratios sum.
+#: How far from 1 ``load_from_csv`` (olmix/fit/loaders.py) lets a row of ratios sum.
 TOLERANCE = 0.01
 #: olmix's generator drops weights below ``minimum_weight`` and rounds the others to multiples of
 #: it (``generate_weights_dirichlet`` in olmix/generate/synthesize_mixture.py), so frozen shares
@@ -54,9 +52,8 @@ def mixtures(swarm: Swarm, priors: Priors | None = None) -> Mixtures:
         priors: What they have as one domain, such as a frozen source, becomes one.
 
     Raises:
-        FitError: If a source cannot be read, the ratios of a variant do not sum to 1, domains that
-            become one do not have constant shares of it, or olmix would not take a domain's column
-            for data.
+        FitError: If a source cannot be read, the ratios of a variant do not sum to 1, or domains
+            that become one do not have constant shares of it.
     """
     ratios: dict[str, dict[str, float]] = {}
     for variant in swarm.variants:
@@ -76,7 +73,6 @@ def mixtures(swarm: Swarm, priors: Priors | None = None) -> Mixtures:
     if priors is not None:
         ratios = _with_columns(swarm, ratios, priors)
     domains = sorted({name for mixture in ratios.values() for name in mixture})
-    check_columns("domain", domains)
     return Mixtures(tuple(domains), ratios)
 
 
@@ -127,17 +123,6 @@ def _check_frozen(
             f"constant: variant {number} has the ratio {ratio:.4g}, and the average share would "
             f"give {expected:.4g}. Were the priors made for another swarm?"
         )
-
-
-def check_columns(what: str, columns: Iterable[str]) -> None:
-    """Refuse names that olmix would lose as columns.
-
-    Raises:
-        FitError: If there is one.
-    """
-    for name in columns:
-        if name in NOT_DATA or name.startswith("Unnamed") or not name.isprintable():
-            raise FitError(f"olmix cannot read a {what} called {shown(name)} from a CSV file")
 
 
 def write_csv(

@@ -24,7 +24,7 @@ from olmix_evalscript.fit import (
 from olmix_evalscript.model import EvaluationJob
 from olmix_evalscript.priors import Priors
 from olmix_evalscript.results import Results
-from olmix_evalscript.tasks import OFFLINE_BPB_TASKS, OLMO3_OFFLINE_TASKS, Metric, metric, task_sets
+from olmix_evalscript.tasks import OFFLINE_BPB_TASKS, OLMO3_OFFLINE_TASKS, Metric, metric
 from tests.factories import GROUP, job, run_name, swarm_of
 
 HALVES = {"wiki": 0.5, "web": 0.5}
@@ -191,22 +191,6 @@ def test_the_masked_perplexity_tasks_are_skipped_even_if_never_evaluated() -> No
     found = replace(results({100: {"lambada": 0.8}}), never_bpb=("ultrachat_masked_ppl",))
 
     assert collect(swarm_of(HALVES), found, metrics).metrics == (metric("lambada"),)
-
-
-def test_some_of_mmlu_is_refused() -> None:
-    some = [metric("mmlu_anatomy:rc::olmes"), metric("lambada")]
-
-    with pytest.raises(FitError, match=r"needs all 57 subjects of MMLU or none; mmlu_abstract_alg"):
-        collect(swarm_of(HALVES), results({100: {m.task: 0.8 for m in some}}), some)
-
-
-def test_all_of_mmlu_and_its_averages_are_taken() -> None:
-    whole = [metric(task) for task in task_sets()["olmo3-offline"]["mmlu"]]
-    averages = [metric("mmlu_stem:rc::olmes")]
-
-    for metrics in (whole, averages):
-        found = collect(swarm_of(HALVES), results({100: {m.task: 0.8 for m in metrics}}), metrics)
-        assert found.metrics == tuple(metrics)
 
 
 def test_results_that_cannot_be_compared_are_refused_at_their_step() -> None:

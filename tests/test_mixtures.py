@@ -44,12 +44,6 @@ def test_a_source_that_cannot_be_read_names_its_variant() -> None:
         mixtures(swarm_of_sources([source("wiki", 1.0)], ["(wiki"]))
 
 
-@pytest.mark.parametrize("domain", ["run", "run_id", "name", "index", "Unnamed: 0", "\n", "\ud800"])
-def test_a_domain_that_olmix_would_lose_is_refused(domain: str) -> None:
-    with pytest.raises(FitError, match="olmix cannot read a domain called"):
-        mixtures(swarm_of({domain: 1.0}))
-
-
 # --- mixture reuse ------------------------------------------------------------------------
 
 
