@@ -94,7 +94,7 @@ class Console:
         if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
             prefix = typer.style(prefix, fg=colour, bold=True)
         try:
-            print(f"{prefix}{visible(text)}", file=sys.stderr, flush=True)
+            print(f"{prefix}{visible(text)}\n", end="", file=sys.stderr, flush=True)
         except OSError:
             _discard(sys.stderr)
 

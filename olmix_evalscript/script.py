@@ -18,13 +18,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from olmix_evalscript import __version__
-from olmix_evalscript.cookbook import (
-    BACKENDS,
-    DEFAULT_CLUSTER,
-    DEFAULT_PRIORITY,
-    NOT_ON_VLLM,
-    cluster_warnings,
-)
+from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
 from olmix_evalscript.files import write_whole
 from olmix_evalscript.model import FINISHED, Swarm
@@ -43,9 +37,9 @@ class Evaluation:
 
     tasks: tuple[str, ...]
     dashboard: str
-    cluster: str = DEFAULT_CLUSTER
-    model_backend: str = "olmo_core"  # one of BACKENDS
-    priority: str = DEFAULT_PRIORITY
+    cluster: str = COOKBOOK.default_cluster
+    model_backend: str = "olmo_core"  # one of its backends
+    priority: str = COOKBOOK.default_priority
     arguments: tuple[str, ...] = ()  # other options of olmo-cookbook-eval, one a word
 
 
@@ -58,9 +52,10 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     if evaluation.dashboard:
         check_name("dashboard", evaluation.dashboard)
     check_cluster("evaluation cluster", evaluation.cluster)
-    if evaluation.model_backend not in BACKENDS:
+    if evaluation.model_backend not in COOKBOOK.backends:
         raise UsageError(
-            f"{evaluation.model_backend!r} is not a model backend: expected {', '.join(BACKENDS)}"
+            f"{evaluation.model_backend!r} is not a model backend: expected "
+            f"{', '.join(COOKBOOK.backends)}"
         )
     if evaluation.priority not in ("low", "normal", "high", "urgent"):
         raise UsageError(
@@ -71,7 +66,7 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
 
 def evaluation_warnings(evaluation: Evaluation) -> list[str]:
     """Warn about names that may be typed wrong, a line each."""
-    return [*task_warnings(evaluation.tasks), *cluster_warnings(evaluation.cluster)]
+    return [*task_warnings(evaluation.tasks), *COOKBOOK.cluster_warnings(evaluation.cluster)]
 
 
 def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
@@ -102,8 +97,8 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
             )
     backend, tasks, hf_tasks = evaluation.model_backend, evaluation.tasks, []
     if backend == "vllm":
-        hf_tasks = [task for task in tasks if task in NOT_ON_VLLM]
-        tasks = tuple(task for task in tasks if task not in NOT_ON_VLLM)
+        hf_tasks = [task for task in tasks if task in COOKBOOK.not_on_vllm]
+        tasks = tuple(task for task in tasks if task not in COOKBOOK.not_on_vllm)
     if not tasks:
         backend, tasks, hf_tasks = "hf", evaluation.tasks, []
     evaluation = replace(evaluation, model_backend=backend, tasks=tasks)
@@ -112,7 +107,7 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
         "s3": "list_s3" in listers or "list_weka" in listers,
         "gs": "list_gs" in listers,
         "weka": "list_weka" in listers,
-        "converted": bool(BACKENDS[backend].suffix),
+        "converted": bool(COOKBOOK.backends[backend].suffix),
         "one_call": not hf_tasks,
         "hf_tasks": bool(hf_tasks),
     }
@@ -176,7 +171,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> li
 
 
 def _settings(swarm: Swarm, evaluation: Evaluation, hf_tasks: Sequence[str]) -> list[str]:
-    backend = BACKENDS[evaluation.model_backend]
+    backend = COOKBOOK.backends[evaluation.model_backend]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     unfinished = ""
     if training:

@@ -135,26 +135,6 @@ def fit_column(task: str) -> str:
     return task.replace("bpb:", "").replace(":full", "")
 
 
-def bpb_name(task: str) -> str | None:
-    """The name under which olmo-cookbook reports a task's bits per byte.
-
-    Source: ``make_bpb_name`` in olmo-cookbook's cookbook/eval/results.py.
-
-    Returns:
-        None for multiple choice and masked perplexity, which have none, and for names that only
-        begin like a task of bits per byte, such as ``x:bpb_acc``.
-    """
-    if re.search(r":bpb(?=:|$)", task):
-        return task
-    if re.search(r":mc(?=:|$)|_masked_ppl$|:bpb", task):
-        return None
-    name, replaced = re.subn(r":rc(?=:|$)", ":bpb", task)
-    if replaced:
-        return name
-    head, colons, suite = task.partition("::")
-    return f"{head}:bpb{colons}{suite}"
-
-
 def known_task(column: str) -> str | None:
     """The known task that a fit means by a column's name: the one of just that name, or else the
     one with that column."""

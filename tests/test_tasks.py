@@ -10,7 +10,6 @@ from olmix_evalscript.errors import InvalidInputError, UsageError
 from olmix_evalscript.tasks import (
     OFFLINE_BPB_TASKS,
     OLMO3_OFFLINE_TASKS,
-    bpb_name,
     check_tasks,
     fit_column,
     known_task,
@@ -130,24 +129,6 @@ def test_known_names_are_not_doubted() -> None:
 )
 def test_a_fit_names_a_task_without_full_and_bpb(task: str, column: str) -> None:
     assert fit_column(task) == column
-
-
-@pytest.mark.parametrize(
-    ("task", "name"),
-    [
-        ("arc_easy:rc::olmes:full", "arc_easy:bpb::olmes:full"),
-        ("medmcqa:rc", "medmcqa:bpb"),
-        ("minerva_math_algebra::olmes", "minerva_math_algebra:bpb::olmes"),
-        ("mt_mbpp_v2fix:c", "mt_mbpp_v2fix:c:bpb"),
-        ("lambada", "lambada:bpb"),
-        ("mbpp:3shot:bpb::none", "mbpp:3shot:bpb::none"),
-        ("arc_easy:mc::olmes", None),
-        ("wildchat_masked_ppl", None),
-        ("lambada:bpb_acc", None),
-    ],
-)
-def test_olmo_cookbook_has_a_name_for_a_task_s_bpb(task: str, name: str | None) -> None:
-    assert bpb_name(task) == name
 
 
 @pytest.mark.parametrize("set_name", ["olmo3-offline", "offline-bpb"])

@@ -11,7 +11,7 @@ import typer
 from olmix_evalscript.cli import EXIT_FAILED, command
 from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_config, warn
 from olmix_evalscript.console import Console
-from olmix_evalscript.cookbook import parse_arguments
+from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import EvalScriptError, UsageError
 from olmix_evalscript.library import script_path, today
 from olmix_evalscript.options import (
@@ -103,7 +103,7 @@ def _settings(
     """Options before the config file, the config file before the defaults; the dashboard is empty
     unless it was named."""
     config = load_config(options, console)
-    priority, others = parse_arguments(arguments)
+    priority, others = COOKBOOK.parse_arguments(arguments)
     return check_evaluation(
         Evaluation(
             tasks=choose_tasks(options, config),

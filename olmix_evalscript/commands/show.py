@@ -40,9 +40,6 @@ def show(
     if output.json:
         console.data(json.dumps(swarm_data(swarm), indent=2) + "\n")
     elif output.mixtures:
-        mixed = mixtures(swarm)
-        for note in mixed.warnings:
-            console.warn(note)
-        console.table(mixture_table(swarm, mixed))
+        console.table(mixture_table(swarm, mixtures(swarm)))
     else:
         console.table(variant_table(swarm))
