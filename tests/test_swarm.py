@@ -273,7 +273,7 @@ def test_an_unreadable_trainer_of_another_group_is_skipped() -> None:
 def test_an_unknown_trainer_of_the_group_is_unreadable() -> None:
     found = swarm(*numbered(0), job("python", "train.py", "train", "-n", "x", "-g", GROUP))
 
-    assert "not a known trainer" in found.unreadable[0]
+    assert "is not plain: 'train.py train" in found.unreadable[0]
 
 
 def pages(*experiments: Experiment) -> list[list[Experiment]]:
