@@ -51,8 +51,13 @@ def generate(
     ARGUMENTS after -- are options of olmo-cookbook-eval, written into the script.
     """
     from olmix_evalscript.commands.common import find_swarm, warn
-    from olmix_evalscript.library import script_path, today
-    from olmix_evalscript.script import evaluation_warnings, render, write_script
+    from olmix_evalscript.script import (
+        evaluation_warnings,
+        render,
+        script_path,
+        today,
+        write_script,
+    )
 
     console = general.console(context)
     source = finding.source()
