@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 DEMO_VENV := .demo-venv
 DEMO_DATE := 1767225600# 2026-01-01, so that the demo is the same every day
 FAST := tests/test_command.py tests/test_trainers.py tests/test_swarm.py tests/test_script.py \
-	tests/test_scriptfile.py tests/test_clusters.py tests/test_options.py tests/test_programs.py \
+	tests/test_scriptfile.py tests/test_options.py tests/test_programs.py \
 	tests/test_tasks.py tests/test_config.py tests/test_snapshot.py tests/test_files.py \
 	tests/test_results.py tests/test_fit.py tests/test_yamltext.py
 # What these run is bash, the storage tools and their servers: nothing whose coverage counts.

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+from bench.listing_server import Listing, listing_server
 from bench.measure import in_turn, seconds, verdict
 from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.swarm import build_swarm
 from tests.factories import GROUP, experiment
-from tests.listing_server import Listing, listing_server
 from tests.storage import aws_environment
 
 VARIANTS = 128

@@ -74,7 +74,7 @@ def _to_data(reading: Reading) -> dict[str, Any]:
         }
         for run, task in reading.runs
     ]
-    mentioned = [f"{mention.run_name}_step{mention.step}" for mention in reading.checkpoints]
+    mentioned = [f"{run_name}_step{step}" for run_name, step in reading.checkpoints]
     return {**data, "tasks": tasks or [{"arguments": mentioned, "clusters": []}]}
 
 

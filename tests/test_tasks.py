@@ -1,9 +1,10 @@
-"""The named task sets."""
+"""The named task sets, and names of tasks and clusters that are not known."""
 
 from __future__ import annotations
 
 import pytest
 
+from olmix_evalscript.cookbook import similar_clusters
 from olmix_evalscript.errors import InvalidInputError, UsageError
 from olmix_evalscript.tasks import (
     OLMO3_OFFLINE_TASKS,
@@ -64,6 +65,19 @@ def test_an_unknown_name_comes_with_the_nearest_known_one(typed: str, meant: str
     (warning,) = task_warnings([typed])
 
     assert warning.startswith(f"unknown task {typed}: did you mean {meant}")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("aus80", ["aus80g", "aus"]),
+        ("jupiter", ["ai2/jupiter"]),
+        ("ai2/jupyter", ["ai2/jupiter"]),
+        ("foo", []),
+    ],
+)
+def test_an_unknown_cluster_comes_with_the_nearest_known_ones(typed: str, meant: list[str]) -> None:
+    assert similar_clusters(typed)[: len(meant) or None] == meant
 
 
 def test_outlandish_names_are_used_as_written() -> None:
