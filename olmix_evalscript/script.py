@@ -13,7 +13,7 @@ import shlex
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timezone
 from importlib.resources import files
 from pathlib import Path
 
@@ -304,3 +304,25 @@ def _checksum(script: str) -> str:
     """A checksum of all but itself and the date."""
     text = _MADE_BY.sub(r"\1.", _CHECKSUM.sub("", script, count=1), count=1)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def script_path(output_dir: Path, group_id: str) -> Path:
+    """Where the script of a group lies."""
+    return output_dir / f"olmix-{group_id}.sh"
+
+
+def today() -> date:
+    """The day in UTC, or the one that SOURCE_DATE_EPOCH sets.
+
+    Raises:
+        InvalidInputError: If SOURCE_DATE_EPOCH is not a number of seconds.
+    """
+    seconds = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        if seconds:
+            return datetime.fromtimestamp(int(seconds), timezone.utc).date()
+    except (ValueError, OverflowError, OSError):
+        raise InvalidInputError(
+            f"SOURCE_DATE_EPOCH is {seconds!r}: expected seconds since 1970, or nothing"
+        ) from None
+    return datetime.now(timezone.utc).date()

@@ -24,7 +24,7 @@ from olmix_evalscript.fit import (
 from olmix_evalscript.model import EvaluationJob
 from olmix_evalscript.priors import Priors
 from olmix_evalscript.results import Results
-from olmix_evalscript.tasks import OFFLINE_BPB_TASKS, OLMO3_OFFLINE_TASKS, Metric, metric
+from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS, Metric, metric, task_set
 from tests.factories import GROUP, job, run_name, swarm_of
 
 HALVES = {"wiki": 0.5, "web": 0.5}
@@ -106,7 +106,7 @@ def test_a_step_without_results_is_refused_with_one_that_has_them() -> None:
     ("tasks", "options"),
     [
         (("a b", "winogrande"), "To collect those that there are, use -t 'a b' -t winogrande"),
-        (OFFLINE_BPB_TASKS, "To collect those that there are, use --task-set offline-bpb"),
+        (task_set("offline-bpb"), "To collect those that there are, use --task-set offline-bpb"),
         (OLMO3_OFFLINE_TASKS[:-1], "and 95 more: use the --config, -t and --task-set of generate"),
     ],
 )

@@ -40,7 +40,7 @@ def test_ratios_may_sum_to_one_as_nearly_as_olmix_demands(ratio: float) -> None:
 
 
 def test_a_source_that_cannot_be_read_names_its_variant() -> None:
-    with pytest.raises(FitError, match=r"variant 1 \(.*\): its source .* cannot be read"):
+    with pytest.raises(FitError, match=r"variant 1 \(.*\): its source .* is not \(name, "):
         mixtures(swarm_of_sources([source("wiki", 1.0)], ["(wiki"]))
 
 

@@ -13,7 +13,6 @@ from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_conf
 from olmix_evalscript.console import Console
 from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import EvalScriptError, UsageError
-from olmix_evalscript.library import script_path, today
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
     EvaluationOptions,
@@ -29,6 +28,8 @@ from olmix_evalscript.script import (
     check_evaluation,
     evaluation_warnings,
     render,
+    script_path,
+    today,
     write_script,
 )
 

@@ -10,13 +10,13 @@ import typer
 
 from olmix_evalscript.cli import command
 from olmix_evalscript.commands.common import report_workspaces
-from olmix_evalscript.library import script_path
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
     GeneralOptions,
     SearchOptions,
     TableOptions,
 )
+from olmix_evalscript.script import script_path
 from olmix_evalscript.swarm import all_swarms
 from olmix_evalscript.tables import Listed, swarm_table
 
