@@ -1,43 +1,36 @@
-# make demo    the demo swarm's script and its files for the fit, from Python and this checkout alone
-# make check   the fast half of the tests: lint, format, types, shell, the rooms without processes
+# make demo    a demo swarm from its snapshot to the files for the fit, in seconds
+# make check   lint, types and the tests that start no other program
 # make test    all tests, under the Python of .venv
-# make pythons the tests that need no other program, under every other Python
-# make shuffle all tests, in an order that is new each time
+# make pythons the tests that need no other program, under Python 3.10 and 3.13
 # make bench   timings, as ratios measured side by side
-# make loop    the loop for real: tiny models, trained, evaluated and fitted (says what it needs)
-# make picture docs/terminal.svg, from the tool's own output
+# make loop    the loop for real, with tiny models: trained, evaluated and fitted
+# make options docs/options.md, from the help
+# make picture docs/terminal.svg, from what make demo prints
 
 export COVERAGE_FILE := $(CURDIR)/.coverage
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEMO_VENV := .demo-venv
 LOOP_VENV := .loop-venv
 DEMO_DATE := 1767225600# 2026-01-01, so that the demo is the same every day
-FAST := tests/test_command.py tests/test_trainers.py tests/test_swarm.py tests/test_script.py \
-	tests/test_scriptfile.py tests/test_clusters.py tests/test_options.py tests/test_programs.py \
-	tests/test_tasks.py tests/test_config.py tests/test_snapshot.py tests/test_files.py \
-	tests/test_results.py tests/test_fit.py tests/test_yamltext.py
 # What these run is bash, the storage tools and their servers: nothing whose coverage counts.
-SCRIPTS := tests/test_script_run.py tests/test_script_submission.py tests/test_script_results.py \
-	tests/test_docs.py
+SCRIPTS := tests/test_script_run.py tests/test_docs.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo lint check test pythons shuffle bench loop picture clean
+.PHONY: demo lint check test pythons bench loop options picture clean
 
-demo: $(DEMO_VENV)/installed
-	@PATH="$(CURDIR)/$(DEMO_VENV)/bin:$$PATH" SOURCE_DATE_EPOCH=$(DEMO_DATE) \
+demo: $(VENV)/runtime
+	@PATH="$(CURDIR)/$(BIN):$$PATH" SOURCE_DATE_EPOCH=$(DEMO_DATE) \
 		bash tools/demo.sh "$$(mktemp -d)"
 
-$(DEMO_VENV)/installed: pyproject.toml
-	@$(PYTHON) -m venv $(DEMO_VENV)
-	@$(DEMO_VENV)/bin/pip install --quiet --editable . >&2
+$(VENV)/runtime: pyproject.toml
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --editable . >&2
 	@touch $@
 
-$(VENV)/installed: pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/installed: $(VENV)/runtime
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
 	touch $@
@@ -49,7 +42,7 @@ lint: $(VENV)/installed
 	$(BIN)/shellcheck olmix_evalscript/templates/eval_script.sh tools/demo.sh tools/loop/run.sh .ci/run
 
 check: lint
-	$(BIN)/python -m pytest -q $(FAST)
+	$(BIN)/python -m pytest -q -n 2 $(SCRIPTS:%=--ignore=%)
 
 test: lint
 	$(BIN)/coverage erase
@@ -61,9 +54,6 @@ test: lint
 pythons: $(VENV)/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m tests.interpreters
 
-shuffle: $(VENV)/installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 -p randomly
-
 bench: $(VENV)/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python beaker-gantry
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
@@ -72,8 +62,11 @@ loop:
 	@$(PYTHON) -m venv $(LOOP_VENV)
 	@bash tools/loop/run.sh "$(CURDIR)/$(LOOP_VENV)" "$$(mktemp -d)"
 
+options: $(VENV)/installed
+	$(BIN)/python tools/options_page.py
+
 picture: $(VENV)/installed
 	$(BIN)/python tools/terminal_svg.py
 
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) $(LOOP_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist
+	rm -rf $(VENV) $(LOOP_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist

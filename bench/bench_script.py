@@ -8,12 +8,12 @@ import tempfile
 from datetime import date
 from pathlib import Path
 
+from bench.listing_server import listing_server
 from bench.measure import in_turn, seconds, verdict
 from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.swarm import build_swarm
 from tests.desk import BASH, Desk, names
 from tests.factories import GROUP, experiment
-from tests.listing_server import listing_server
 from tests.storage import aws_environment
 
 VARIANTS = 128

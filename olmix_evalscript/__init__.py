@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from olmix_evalscript.library import generate_eval_script
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = ["__version__", "generate_eval_script"]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -53,6 +52,11 @@ _GET_A_TOKEN = (
     "~/.beaker/config.yml as user_token."
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_STATUSES = {
+    pb2.WorkloadStatus.Value(f"STATUS_{status.upper()}"): status
+    for status in STATUSES
+    if status != "unknown"
+}
 _LAST_SECOND = 253_402_300_799  # of the year 9999, since 1970
 
 
@@ -118,11 +122,11 @@ def scan(search: Search, report: Report) -> Iterator[list[Experiment]]:
 
 def _read_ahead(client: _Client, pages: Iterator[list[Any]]) -> Iterator[list[_Pending]]:
     """Start to fetch what several pages lack before the first of them is needed."""
-    ahead: deque[list[_Pending]] = deque()
+    ahead: list[list[_Pending]] = []
     for page in pages:
         ahead.append([_Pending(client, workload) for workload in page])
         if len(ahead) > PAGES_AHEAD:
-            yield ahead.popleft()
+            yield ahead.pop(0)
     yield from ahead
 
 
@@ -284,39 +288,34 @@ def _targets(client: _Client, search: Search) -> list[_Target]:
     author = client.pool.submit(_author_id, client, search)
     workspaces = client.pool.map(partial(_workspace_id, client), search.workspaces)
     since = None if search.since is None else search.since.timestamp()
-    first = _Target(organization.result(), author.result(), since)
-    if not search.workspaces:
-        return [first]
+    everything = _Target(organization.result(), author.result(), since)
     return [
-        replace(first, workspace_id=id, workspace=name)
+        replace(everything, workspace_id=id, workspace=name)
         for id, name in zip(workspaces, search.workspaces, strict=True)
-    ]
+    ] or [everything]
 
 
 def _organization_id(client: _Client) -> str:
     request = pb2.ResolveOrganizationNameRequest(organization_name=client.organization)
     missing = f"the Beaker config's default_org {shown(client.organization)} does not exist"
-    id: str = client.call("ResolveOrganizationName", request, missing=missing).organization_id
-    return id
+    return str(client.call("ResolveOrganizationName", request, missing=missing).organization_id)
 
 
 def _workspace_id(client: _Client, workspace: str) -> str:
     owner, _, name = workspace.partition("/")
     request = pb2.ResolveWorkspaceNameRequest(owner_name=owner, workspace_name=name)
     missing = f"there is no workspace {shown(workspace)}; expected OWNER/NAME, such as ai2/olmix"
-    id: str = client.call("ResolveWorkspaceName", request, workspace, missing).workspace_id
-    return id
+    return str(client.call("ResolveWorkspaceName", request, workspace, missing).workspace_id)
 
 
 def _author_id(client: _Client, search: Search) -> str | None:
-    id: str | None = None
     if search.mine:
-        id = client.call("GetUser", pb2.GetUserRequest()).user.id
-    elif search.author:
-        request = pb2.ResolveUserNameRequest(user_name=search.author)
-        missing = f"there is no Beaker user {shown(search.author)}; check --author"
-        id = client.call("ResolveUserName", request, missing=missing).user_id
-    return id
+        return str(client.call("GetUser", pb2.GetUserRequest()).user.id)
+    if not search.author:
+        return None
+    request = pb2.ResolveUserNameRequest(user_name=search.author)
+    missing = f"there is no Beaker user {shown(search.author)}; check --author"
+    return str(client.call("ResolveUserName", request, missing=missing).user_id)
 
 
 def _name(client: _Client, kind: str, id: str) -> str:
@@ -408,8 +407,7 @@ def _content(workload: Any) -> Any:
 def _created(workload: Any) -> float:
     created = _content(workload).created
     # One division, so that this and datetime.timestamp() round alike.
-    seconds: float = (created.seconds * 10**9 + created.nanos) / 10**9
-    return seconds
+    return float((created.seconds * 10**9 + created.nanos) / 10**9)
 
 
 def _timestamp(seconds: float | None) -> Timestamp | None:
@@ -447,19 +445,11 @@ class _Pending:
             author=self._author.result(),
             workspace=self._workspace.result(),
             created=created,
-            status=_status(self._workload.status),
+            status=_STATUSES.get(self._workload.status, "unknown"),
             tasks=tasks,
             problem=problem,
             is_session=self._workload.HasField("environment"),
         )
-
-
-def _status(value: int) -> str:
-    try:
-        status = pb2.WorkloadStatus.Name(value).removeprefix("STATUS_").lower()
-    except ValueError:
-        return "unknown"
-    return status if status in STATUSES else "unknown"
 
 
 def _is_complete(words: Sequence[str]) -> bool:
@@ -473,13 +463,11 @@ def _spec_tasks(client: _Client, id: str) -> tuple[tuple[Task, ...], str]:
     """The tasks of an experiment's spec, and what is wrong with it."""
     request = pb2.GetExperimentYamlSpecRequest(experiment_id=id)
     try:
-        text = client.call("GetExperimentYamlSpec", request).experiment_spec
+        return parse_spec(client.call("GetExperimentYamlSpec", request).experiment_spec), ""
     except _CallError as error:
         if error.code is _Code.UNAUTHENTICATED:
             raise
         return (), f"Beaker does not give its spec ({error.code.name})"
-    try:
-        return parse_spec(text), ""
     except ValueError as error:
         return (), f"its spec cannot be read: {error}"
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from importlib import import_module
-from typing import Annotated, Any, NoReturn, get_origin, get_type_hints
+from types import SimpleNamespace
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from olmix_evalscript import __version__
-from olmix_evalscript.__main__ import EXIT_INTERRUPTED
 from olmix_evalscript.console import Console, open_streams, writing_to_stdout
 from olmix_evalscript.errors import EvalScriptError, UsageError
 from olmix_evalscript.options import GeneralOptions, Panel, Session
 
+PROGRAM = "olmix-evalscript"
 COMMANDS = ("collect", "generate", "list", "show", "snapshot", "tasks")
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -31,21 +30,18 @@ def main() -> NoReturn:
     """Run the command line; what stands after ``--`` is for olmo-cookbook-eval."""
     open_streams()
     console = Console()
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as behind nohup
-        signal.signal(signal.SIGINT, lambda *_: _interrupt(console))
     words = sys.argv[1:] or ["--help"]
     split = words.index("--") if "--" in words else len(words)
     try:
         for word in words:
-            if not _is_text(word):
-                raise UsageError(f"the argument {os.fsencode(word)!r} is not UTF-8")
+            if not word.isprintable():
+                raise UsageError(f"the argument {word!a} has a character that cannot be printed")
         if any(re.fullmatch("(--[a-z-]+=)?", word) for word in words[:split]):
             raise UsageError("an argument is empty: is a variable of your shell not set?")
-        for name in words[:1] if words[0] in COMMANDS else COMMANDS:
-            import_module(f"olmix_evalscript.commands.{name}")
+        load_commands(*words[:1])
         session = Session(console, tuple(words[split + 1 :]))
         with writing_to_stdout():
-            sys.exit(app(words[:split], obj=session, standalone_mode=False))
+            sys.exit(app(words[:split], PROGRAM, obj=session, standalone_mode=False))
     except EvalScriptError as error:
         console.error(error)
         sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
@@ -56,65 +52,47 @@ def main() -> NoReturn:
         sys.exit(EXIT_USAGE)
 
 
-def _interrupt(console: Console) -> None:
-    """End at once: a KeyboardInterrupt that strikes between two steps of one of Python's locks
-    leaves it held, or ends as another error. Whoever writes files holds interrupts back."""
-    console.clear()
-    os._exit(EXIT_INTERRUPTED)
-
-
-def _is_text(word: str) -> bool:
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def load_commands(name: str = "") -> None:
+    """Add the command of this name to the app; all of them if there is none."""
+    for command in (name,) if name in COMMANDS else COMMANDS:
+        import_module(f"olmix_evalscript.commands.{command}")
 
 
 def _wrong_usage(error: Any) -> str:
     """What click, whichever this typer has, says of wrong usage, and where to look."""
-    message = error.format_message().rstrip(".")
-    command = error.ctx.command_path if getattr(error, "ctx", None) else "olmix-evalscript"
+    command = error.ctx.command_path if getattr(error, "ctx", None) else PROGRAM
     hint = f"Try `{command} --help`."
     if type(error).__name__ == "NoSuchOption" and command.endswith(" generate"):
         hint += " Options of olmo-cookbook-eval go after --."
-    return f"{message}. {hint}"
-
-
-class _KeepText:
-    """In place of typer's conversion of values: it would load pydantic (70 ms) even for text."""
-
-    def coerce(self, value: Any, **where: Any) -> Any:
-        return value
-
-
-def _alike(params: list[Any]) -> list[Any]:
-    """Parameters that look and are read alike under every typer: 0.29 shows ``<bool>`` behind
-    flags and converts every value; older versions do neither."""
-    for param in params:
-        param.get_runtime_param = _KeepText
-        param.rich_help_panel = getattr(param, "rich_help_panel", None) or "General"
-        if getattr(param, "is_flag", False):
-            param.metavar = ""
-    return params
+    return f"{error.format_message().rstrip('.')}. {hint}"
 
 
 class _Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
-        return _alike(super().get_params(ctx))
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The usage as the command words it: typer's versions differ on arguments."""
-        return [self.options_metavar or ""]
+        return _adapted(super().get_params(ctx))
 
 
 class _Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
-        return _alike(super().get_params(ctx))
+        return _adapted(super().get_params(ctx))
+
+
+def _adapted(parameters: list[Any]) -> list[Any]:
+    """The same parameters, alike under every typer.
+
+    typer 0.29 converts even text by pydantic, which takes 70 ms to load, and shows ``<bool>``
+    behind flags. Here values stay text.
+    """
+    keep_text = SimpleNamespace(coerce=lambda value, **where: value)
+    for parameter in parameters:
+        parameter.get_runtime_param = lambda: keep_text
+        parameter.metavar = parameter.metavar or ""
+        parameter.rich_help_panel = getattr(parameter, "rich_help_panel", None) or "General"
+    return parameters
 
 
 app = typer.Typer(
-    name="olmix-evalscript",
+    name=PROGRAM,
     cls=_Group,
     help="Evaluate every variant of an olmix swarm, and collect the results for olmix fit.",
     epilog="Examples:\n\n"
@@ -129,23 +107,18 @@ app = typer.Typer(
 
 
 def command(
-    usage: str, *, examples: Sequence[str], name: str | None = None
+    *, examples: Sequence[str], name: str | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add a function to the commands.
 
     Args:
-        usage: What stands behind the command's name, such as ``GROUP_ID [OPTIONS]``.
         examples: Whole command lines, for the end of its help.
         name: The function's name by default.
     """
+    epilog = "\n\n".join(["Examples:", *(f"  {example}" for example in examples)])
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
-        app.command(
-            name,
-            cls=_Command,
-            options_metavar=usage,
-            epilog="\n\n".join(["Examples:", *(f"  {example}" for example in examples)]),
-        )(_flattened(function))
+        app.command(name, cls=_Command, epilog=epilog)(_flattened(function))
         return function
 
     return add
@@ -179,15 +152,12 @@ def _flattened(function: Callable[..., None]) -> Callable[..., None]:
 
 def _options(panel: type[Panel]) -> Iterator[inspect.Parameter]:
     """A parameter for each option of a panel: a flag, a text or several texts."""
-    hints = get_type_hints(panel)
     for option in fields(panel):
-        hint = hints[option.name]
-        kind: Any = bool if hint is bool else list[str] if get_origin(hint) is tuple else str
+        kind: Any = option.metadata["kind"]
         declared = option.metadata["typer"]
         declared.rich_help_panel = panel.panel
-        default = False if kind is bool else None
         annotation = Annotated[kind, declared]
-        yield inspect.Parameter(option.name, _KEYWORD, default=default, annotation=annotation)
+        yield inspect.Parameter(option.name, _KEYWORD, default=None, annotation=annotation)
 
 
 def _filled(panel: type[Panel], values: dict[str, Any]) -> Panel:
@@ -202,7 +172,7 @@ def _filled(panel: type[Panel], values: dict[str, Any]) -> Panel:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        Console().data(f"olmix-evalscript {__version__}\n")
+        Console().data(f"{PROGRAM} {__version__}\n")
         raise typer.Exit
 
 

@@ -1,9 +1,9 @@
 """Read the training run off a task's command.
 
 Launchers write one form: an entry point, python or torchrun, a trainer's script, ``train`` and
-options. That, known programs in front of it, and a shell's text that is a list of such commands are
-read. Whatever else names a trainer and may name a group is an error, so that no run is missed.
-Nothing is expanded or evaluated.
+options. That is read, alone or as one of the simple commands of a shell's text. Whatever else names
+a trainer and may name a group is an error, so that no run is missed. Nothing is expanded, and
+whether a shell gets as far as the trainer is not asked.
 
 The trainers are click programs: ``-n X``, ``-nX``, ``--run-name X`` and ``--run-name=X`` are one
 and the same, and so is the single word ``"-n X"`` that the launchers write.
@@ -12,28 +12,21 @@ and the same, and so is the single word ``"-n X"`` that the launchers write.
 from __future__ import annotations
 
 import getopt
-import posixpath
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.model import TrainerRun
 from olmix_evalscript.trainers import TRAINERS, Trainer
 
 MAX_CHARACTERS = 128 * 1024  # of a shell's text; Linux takes no more in one word
-MAX_DEPTH = 5  # shells within shells
 MAX_STARTERS = 20  # programs that start each other
 
-#: What click takes for true and for false (``click.BOOL``).
-BOOLEANS = {
-    **dict.fromkeys(("1", "true", "t", "yes", "y", "on"), True),
-    **dict.fromkeys(("0", "false", "f", "no", "n", "off"), False),
-}
+#: As the launchers write them after ``-w``, in lower case.
+_BOOLEANS = {"true": True, "false": False}
 
 _KNOWN = r"\b(?:olmix|regmixer)[\w./-]{0,60}?\btrain\b"
-#: What names a trainer for certain.
-_TRAINER = re.compile(rf"\btrain\.py\b|{_KNOWN}")
 #: A known trainer with its subcommand, wherever its group stands.
 _TRAINER_CALL = re.compile(rf"{_KNOWN}(?:\.py)?['\"]?\s+['\"]?train\b")
 #: What may be a trainer if there is a group, and if there is a variable.
@@ -43,70 +36,40 @@ _TRAIN_AND_VARIABLE = re.compile(rf"{_KNOWN}|\btrain(?:\.py)?['\"]?\s+['\"]?(?:t
 _GROUP = re.compile(
     r"(?<![\w-])(?:-g|--group-id)[=\s'\"\\]*(?:([0-9a-f]{8})(?![\w$`])|[0-9a-f]{4}|[$`{%])"
 )
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
-_PYTHON = re.compile(r"python[0-9.]*")
-_PYTHON_FLAG = re.compile(r"-[BbdEIOPqsSuv]+|-[WX].+")
-_PYTHON_MODULE = re.compile(r"-[BbdEIOPqsSuv]*m")
-_SHELLS = frozenset(("bash", "sh", "dash"))
-_SHELL_OPTIONS = "ceiluvxo:", ["login", "norc", "noprofile"]
-#: What gantry and OLMo-core start a job with.
-_ENTRY_POINT = "entrypoint.sh"
-
 
 #: Programs that run the one behind their own options, with those in getopt's notation. An option
 #: that is not here makes a command unreadable.
 _STARTERS = {
-    "env": ("iu:", "ignore-environment unset="),
-    "exec": ("", ""),
+    "bash entrypoint.sh": ("", ""),  # gantry's and OLMo-core's
+    "env": ("", ""),
     "nohup": ("", ""),
-    "srun": (
-        "n:N:p:t:c:J:G:u",
-        "ntasks= nodes= partition= time= cpus-per-task= job-name= gpus= gpus-per-node= "
-        "gpus-per-task= ntasks-per-node= mem= unbuffered",
-    ),
-    "time": ("pv", ""),
-    "timeout": ("k:s:v", "kill-after= signal= foreground preserve-status"),
+    "python": ("BbdEIOPqsSuvmW:X:", ""),
     "torchrun": (
-        "mr:t:",
+        "m",
         "module standalone nnodes= nproc-per-node= node-rank= master-addr= master-port= "
-        "rdzv-backend= rdzv-endpoint= rdzv-id= rdzv-conf= max-restarts= monitor-interval= "
-        "start-method= role= log-dir= redirects= tee= local-addr=",
+        "rdzv-backend= rdzv-endpoint= rdzv-id= rdzv-conf= max-restarts=",
     ),
     "uv run": ("mp:", "module python= with= extra= group= all-extras no-sync frozen locked active"),
 }
-_TORCHRUN_MODULES = ("torch.distributed.run", "torch.distributed.launch")
-#: Programs that show or move what they are given, and run none of it.
-_HARMLESS = frozenset(": cat cp echo grep head ls mkdir mv rm tail touch wc".split())  # noqa: SIM905
-#: Programs that are called to succeed or to fail.
-_TESTS = frozenset("[ [[ cmp diff false grep test".split())  # noqa: SIM905
-#: Words of a shell that decide whether, where or how often commands run.
-_CONTROL = frozenset(
-    """
-    ! break builtin case command continue coproc do done elif else esac eval exit fi for function if
-    popd pushd return select then until while { }
-    """.split()  # noqa: SIM905 - one word a line would hide the rest
-)
-_SHELL_SETTING = re.compile(r"[-+][aeux]*o?|pipefail")
+_PYTHON = re.compile(r"python[0-9.]*")
+_TORCHRUN_FILES = ("torch/distributed/run.py", "torch/distributed/launch.py")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
+_SHELLS = ("bash", "sh")
 
+_VARIABLE = r"\$(?:\w+|[?@*\#$!-]|\{\w+\})"
+_WORD = rf"""(?:[^\s\\'"`$;&|<>()]|\\.|'[^']*'|"(?:[^\\"`$]|\\.|{_VARIABLE})*"|{_VARIABLE})+"""
+#: What a shell's text consists of: simple commands, joined by operators.
 _TOKEN = re.compile(
-    r"""
+    rf"""
     (?:[ \t]|\\\n)*
     (?:
         (?P<comment> \#[^\n]* )
-      | (?P<redirection> [0-9]*(?:>>|>&|>\||>|<&|<) | &>>? )
+      | (?P<redirection> (?:[0-9]*[<>]|&>)[>&|]? [ \t]* {_WORD} )
       | (?P<operator> && | \|\| | [;&|\n] )
-      | (?P<word>
-            (?:
-                [^\s\\'"`$;&|<>()]
-              | \\.
-              | '[^']*'
-              | "(?:[^\\"`$]|\\.|VARIABLE)*"
-              | VARIABLE
-            )+
-        )
+      | (?P<word> {_WORD} )
       | (?P<end> \Z )
     )
-    """.replace("VARIABLE", r"\$(?:\w+|[?@*\#$!-]|\{\w+\})"),
+    """,
     re.VERBOSE | re.DOTALL,
 )
 _QUOTED = re.compile(r"'([^']*)'|\"((?:[^\\\"]|\\.)*)\"|\\(.)", re.DOTALL)
@@ -127,7 +90,7 @@ def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
     Raises:
         TrainerCommandError: If it names a trainer and does not plainly run it.
     """
-    call = _call_of(words)
+    call = _find_call(words)
     return call.words if call else None
 
 
@@ -143,17 +106,20 @@ def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
     Raises:
         TrainerCommandError: If it names a trainer and does not plainly say which run it trains.
     """
-    call = _call_of(words)
+    call = _find_call(words)
     return _run(call) if call else None
 
 
-def _call_of(words: Sequence[str]) -> _Call | None:
-    """The one call of a trainer that a command makes."""
+def _find_call(words: Sequence[str]) -> _Call | None:
+    """The one call of a trainer that a task's command makes."""
     if not any("train" in word for word in words):
         return None
-    if len(words) == 1 and re.search(r"\s", words[0]):
-        return _in_text(words[0])
-    return _in_words(words)
+    program = _behind_starters(words)
+    text = _shell_text(program)
+    call = _call_in(text) if text else _call(program)
+    if call is None and _concerns("\n".join(words)):
+        raise _unreadable(" ".join(program), "\n".join(words))
+    return call
 
 
 def _concerns(text: str) -> bool:
@@ -163,9 +129,10 @@ def _concerns(text: str) -> bool:
     return ("$" in text or "`" in text) and bool(_TRAIN_AND_VARIABLE.search(text))
 
 
-def _unreadable(reason: str, text: str) -> TrainerCommandError:
+def _unreadable(part: str, text: str) -> TrainerCommandError:
+    """The error that a part of a command is not plain."""
     return TrainerCommandError(
-        f"its command names a trainer, but is not plain: {reason}", _group_id(text)
+        f"its command may run a trainer, but is not plain: {part[:60]!a}", _group_id(text)
     )
 
 
@@ -176,231 +143,89 @@ def _group_id(text: str) -> str | None:
     return (groups.pop() if is_certain else "") or None
 
 
-def _name(path: str) -> str:
-    return path.rsplit("/", 1)[-1]
-
-
-def _in_words(words: Sequence[str], folder: str = "", depth: int = 0) -> _Call | None:
-    """The call that one program with its arguments makes."""
-    program = _behind_starters(words)
-    if program and _name(program[0]) in _SHELLS:
-        operands = _shell_text(program)
-        if len(operands) == 1:
-            return _in_text(operands[0], depth + 1)
-    if trainer := _trainer(program, folder):
-        if "--help" in program:
-            return None
-        if program[1:2] == ["train"]:
-            return _Call(trainer, (posixpath.join(folder, program[0]), *program[1:]))
-    text = "\n".join(words)
-    if not _concerns(text) or _is_harmless(program):
-        return None
-    if program and _name(program[0]) == "train.py" and not trainer:
-        raise _unreadable(f"{program[0][:60]!a} is not a known trainer", text)
-    raise _unreadable(f"{(program or words)[0][:60]!a} may run it", text)
-
-
-def _trainer(program: Sequence[str], folder: str) -> Trainer | None:
-    path = "/" + posixpath.join(folder, program[0]) if program else ""
-    return next((t for t in TRAINERS.values() if path.endswith(f"/{t.script}")), None)
-
-
-def _is_harmless(program: Sequence[str]) -> bool:
-    """Whether a program only shows or moves what it is given, which is no shell's text."""
-    has_operator = any(word.endswith((";", "&", "|")) for word in program)
-    return bool(program) and _name(program[0]) in _HARMLESS and not has_operator
-
-
 def _behind_starters(words: Sequence[str]) -> list[str]:
     """The program that those in front of it start, with its arguments; a module as its file."""
     rest = list(words)
     for _ in range(MAX_STARTERS):
-        while rest and _ASSIGNMENT.match(rest[0]) and not _TRAINER.search(rest[0]):
+        while rest and _ASSIGNMENT.match(rest[0]):
             rest.pop(0)
-        if not rest:
+        names = [word.rpartition("/")[2] for word in rest[:2]]
+        if names and _PYTHON.fullmatch(names[0]):
+            names[0] = "python"
+        size = next((n for n in (1, 2) if " ".join(names[:n]) in _STARTERS), 0)
+        if size == 0:
             break
-        name = _name(rest[0])
-        is_shell = name in _SHELLS and _name("".join(rest[1:2])) == _ENTRY_POINT
-        if is_shell or name == _ENTRY_POINT:
-            rest = rest[is_shell + 1 :]
-            if len(rest) == 1 and re.search(r"\s", rest[0]):
-                return ["bash", "-c", rest[0]]  # gantry's bash method
-        elif _PYTHON.fullmatch(name):
-            rest = _behind_python(rest)
-            if rest[0] != "torchrun":
-                break
-        elif name in _STARTERS or " ".join((name, *rest[1:2])) in _STARTERS:
-            behind = _behind_options(rest, name)
-            if behind is None:
-                break
-            rest = behind
-            if name == "torchrun":
-                break
-        else:
+        short, long = _STARTERS[" ".join(names[:size])]
+        long_names = [*long.split(), *long.replace("-", "_").split()]
+        try:
+            options, behind = getopt.getopt(rest[size:], short, long_names)
+        except getopt.GetoptError:
             break
+        if behind and (("-m", "") in options or ("--module", "") in options):
+            behind[0] = behind[0].replace(".", "/") + ".py"
+            if behind[0] in _TORCHRUN_FILES:
+                behind[0] = "torchrun"
+        rest = behind
     return rest
 
 
-def _behind_options(words: list[str], name: str) -> list[str] | None:
-    """What a starter runs; None where one of its options is not known."""
-    size = 1 if name in _STARTERS else 2
-    short, long = _STARTERS[" ".join((name, *words[1:size]))]
-    names = [*long.split(), *long.replace("-", "_").split()]
+def _shell_text(program: Sequence[str]) -> str | None:
+    """The text that a shell is to run: behind its ``-c``, or a whole command in one word."""
+    if len(program) == 1 and re.search(r"\s", program[0]):
+        return program[0]
+    if not program or program[0].rpartition("/")[2] not in _SHELLS:
+        return None
     try:
-        options, rest = getopt.getopt(words[size:], short, names)
+        options, operands = getopt.getopt(list(program[1:]), "ceiluvxo:", ["login"])
     except getopt.GetoptError:
         return None
-    if name == "timeout":
-        return rest[1:]  # its duration
-    is_module = ("-m", "") in options or ("--module", "") in options
-    return _module(rest) if is_module else rest
+    return operands[0] if ("-c", "") in options and len(operands) == 1 else None
 
 
-def _behind_python(words: list[str]) -> list[str]:
-    """The script or module that Python runs; all the words where that is not plain."""
-    for at, word in enumerate(words[1:], 1):
-        if _PYTHON_MODULE.fullmatch(word):
-            if words[at + 1 : at + 2] and words[at + 1] in _TORCHRUN_MODULES:
-                return ["torchrun", *words[at + 2 :]]
-            return _module(words[at + 1 :]) or words
-        if word[:1] != "-":
-            return words[at:]
-        if not _PYTHON_FLAG.fullmatch(word):
-            break
-    return words
+def _call(program: Sequence[str]) -> _Call | None:
+    """The call that a program with its arguments is."""
+    if program[1:2] != ["train"]:
+        return None
+    for trainer in TRAINERS.values():
+        if f"/{program[0]}".endswith(f"/{trainer.script}"):
+            return _Call(trainer, tuple(program))
+    return None
 
 
-def _module(words: list[str]) -> list[str]:
-    is_name = words and re.fullmatch(r"[\w.]+", words[0])
-    return [words[0].replace(".", "/") + ".py", *words[1:]] if is_name else []
-
-
-def _shell_text(words: Sequence[str]) -> list[str]:
-    """The text behind a shell's ``-c`` and its arguments; empty if it has none."""
-    try:
-        options, operands = getopt.getopt(words[1:], *_SHELL_OPTIONS)
-    except getopt.GetoptError:
-        return []
-    return list(operands) if ("-c", "") in options else []
-
-
-@dataclass
-class _Command:
-    """A simple command of a shell's text."""
-
-    before: str  # the operator in front of it
-    words: list[str] = field(default_factory=list)
-    after: str = ""
-    writes: bool = False  # to a file
-
-    @property
-    def name(self) -> str:
-        """The shell's own word or the program, behind assignments."""
-        names = (w for w in self.words if w not in ("time", "-p") and not _ASSIGNMENT.match(w))
-        return next(names, "")
-
-
-def _in_text(text: str, depth: int = 0) -> _Call | None:
-    """The call that a shell's text makes, if it is a list of simple commands."""
+def _call_in(text: str) -> _Call | None:
+    """The call that one of the simple commands of a shell's text makes."""
     if not _concerns(text):
         return None
-    if depth > MAX_DEPTH or len(text) > MAX_CHARACTERS:
-        raise _unreadable("its shell command is too long or too deep", text)
+    if len(text) > MAX_CHARACTERS:
+        raise _unreadable(text, text)
     calls: dict[tuple[str, ...], _Call] = {}
-    suspect = folder = ""
-    is_alternative = False  # behind a ||
-    for command in _commands(text):
-        is_alternative = command.before == "||" or (is_alternative and command.before == "|")
-        if command.name == "cd":
-            folder = posixpath.join(folder, _entered(command, is_alternative, text))
-            continue
-        call = _in_words(command.words, folder, depth)
-        reason = _control(command, is_alternative, call)
-        if call and not reason:
+    for words in _commands(text):
+        call = _call(_behind_starters(words))
+        if call and "$" not in "".join(call.words[1:]):
             calls[call.words] = call
-        elif not reason:
-            suspect = suspect or _suspect(command)
-        if reason or (suspect and not call and _concerns("\n".join(command.words))):
-            raise _unreadable(reason or suspect, text)
-    if len(calls) > 1:
-        raise _unreadable("it runs a trainer more than once", text)
-    if suspect and not calls:
-        raise _unreadable(suspect, text)
-    return next(iter(calls.values()), None)
+        elif _concerns("\n".join(words)):
+            raise _unreadable(" ".join(words), text)
+    if len(calls) != 1:
+        raise _unreadable(text, text)
+    return calls.popitem()[1]
 
 
-def _entered(command: _Command, is_alternative: bool, text: str) -> str:
-    """The folder that a ``cd`` enters for all commands behind it."""
-    is_certain = not is_alternative and command.before != "|" and command.after != "|"
-    if not is_certain or len(command.words) != 2 or command.words[1][:1] == "-":
-        raise _unreadable("its folder is left to a shell", text)
-    return command.words[1]
-
-
-def _control(command: _Command, is_alternative: bool, call: _Call | None) -> str:
-    """Why a shell decides what a command does, or what others do because of it."""
-    name = command.name
-    is_guard = name == "exit" and is_alternative  # cd x || exit 1
-    is_test = name in _TESTS and command.after in ("&&", "||")
-    is_odd_set = name == "set" and not all(map(_SHELL_SETTING.fullmatch, command.words[1:]))
-    if (
-        (name in _CONTROL and not is_guard)
-        or is_test
-        or is_odd_set
-        or (name == "exec" and not call)
-    ):
-        return f"`{name}` decides what runs"
-    if call is None:
-        return ""
-    if re.search(r"[*?\[{]", call.words[0]) or "$" in "".join(call.words[1:]):
-        return "a shell fills in its script or options"
-    return "it runs only if another command fails" if is_alternative else ""
-
-
-def _suspect(command: _Command) -> str:
-    """Why a command that calls no trainer itself may still make one run; empty if it does not."""
-    name, words = command.words[0], "\n".join(command.words)
-    mentions = _TRAINER.search(words) or _GROUP.search(words)
-    if _is_harmless(command.words):
-        passes_on = command.writes or command.after == "|"
-        return f"what `{name}` writes may be run" if mentions and passes_on else ""
-    return f"{name[:60]!a} may run it" if mentions or "$" in words else ""
-
-
-def _commands(text: str) -> Iterator[_Command]:
-    """The simple commands of a shell's text, without redirections and quotes."""
-    command = _Command("")
-    redirection = ""  # whose target comes next
+def _commands(text: str) -> Iterator[list[str]]:
+    """The words of each simple command of a shell's text, without redirections and quotes."""
+    words: list[str] = []
     at = 0
     while True:
         token = _TOKEN.match(text, at)
         if token is None:
-            snippet = text[at : at + 20].strip()
-            raise _unreadable(f"only a shell can tell what {snippet!a} means", text)
+            raise _unreadable(text[at:].strip(), text)
         at = token.end()
-        kind, value = token.lastgroup, token[token.lastgroup or 0]
-        if kind == "word" and redirection:
-            is_descriptor = redirection.endswith("&") and re.fullmatch(r"[0-9]+|-", value)
-            command.writes |= ">" in redirection and not is_descriptor
-            redirection = ""
-        elif kind == "word":
-            command.words.append(_unquoted(value))
-        elif kind == "redirection" and not redirection:
-            redirection = value
-        elif kind == "comment":
-            continue
-        elif value == "&":
-            raise _unreadable("it runs commands in the background", text)
-        elif redirection or (not command.words and value not in ("", "\n")):
-            raise _unreadable("its shell command cannot be read", text)
-        elif command.words:
-            command.after = value
-            yield command
-            command = _Command(value)
-        if kind == "end":
+        if token["word"]:
+            words.append(_unquoted(token["word"]))
+        elif token.lastgroup in ("operator", "end"):
+            yield words
+            words = []
+        if token.lastgroup == "end":
             break
-    if command.before in ("&&", "||", "|"):
-        raise _unreadable("its shell command has no end", text)
 
 
 def _unquoted(word: str) -> str:
@@ -424,13 +249,9 @@ def _run(call: _Call) -> TrainerRun:
     if not run_name or not group_id:
         missing = "run name (-n)" if not run_name else "group ID (-g)"
         raise TrainerCommandError(f"its trainer command has no {missing}", group_id or None)
-    for name in ("group-id", "run-name", "cluster", "beaker-user", "weka"):
-        if re.search(r"[$`]", last.get(name, "")):
-            raise TrainerCommandError(
-                f"its {name} is left to a shell: {last[name]!a}",
-                None if name == "group-id" else group_id,
-            )
-    weka = BOOLEANS.get((last.get("weka") or str(call.trainer.default_weka)).lower())
+    if "$" in group_id or "`" in group_id:
+        raise TrainerCommandError(f"its group ID is left to a shell: {group_id[:60]!a}")
+    weka = _BOOLEANS.get(last.get("weka", "false").lower())
     if weka is None:
         raise TrainerCommandError(
             f"its option -w is {last['weka']!a}, neither True nor False", group_id
@@ -465,21 +286,14 @@ def _options(call: _Call) -> dict[str, list[str]]:
             continue  # early 2025's regmixer passed "" for no -C
         if word.startswith("--"):
             name, is_joined, value = word[2:].partition("=")
-        elif word.startswith("-"):
-            name = call.trainer.options.get(word[1:2], "")
-            is_joined = value = word[2:]
         else:
-            raise _malformed(f"has a stray argument: {word[:60]!a}", call)
-        if name not in options:
-            raise _malformed(f"has an option that the trainer lacks: {word[:60]!a}", call)
-        if not is_joined:
-            following = next(words, None)
-            if following is None:
-                raise _malformed(f"has no value for {word!a}", call)
-            value = following
-        options[name].append(value.strip())
+            name = call.trainer.options.get(word[1:2], "") if word[0] == "-" else ""
+            is_joined = value = word[2:]
+        following = value if is_joined else next(words, None)
+        if name not in options or following is None:
+            raise TrainerCommandError(
+                f"its trainer command cannot be read at {word[:60]!a}",
+                _group_id("\n".join(call.words)),
+            )
+        options[name].append(following.strip())
     return options
-
-
-def _malformed(reason: str, call: _Call) -> TrainerCommandError:
-    return TrainerCommandError(f"its trainer command {reason}", _group_id("\n".join(call.words)))

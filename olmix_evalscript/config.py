@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,28 +42,33 @@ def load(path: Path) -> EvalConfig:
     """
     data = load_mapping(path, "config")
     try:
-        _check_keys(data)
-        tasks = _eval_tasks(data)
-        metrics = () if tasks else _offline_metrics(data.get("eval"))
-        sections = _fit_sections(data)
+        is_inloop = _is_inloop(data.get("eval"))
+        tasks = _names(data, "eval_tasks")
+        metrics = () if tasks or is_inloop else _offline_metrics(data.get("eval"))
+        sections = {name: _mapping(data, name) for name in FIT_SECTIONS if data.get(name)}
         config = EvalConfig(
             tasks=tasks or tuple(metric.task for metric in metrics),
             metrics=metrics,
             cluster=_text(data, "eval_cluster"),
             model_backend=_text(data, "eval_model_backend"),
-            has_inloop_tasks=_is_inloop(data.get("eval")),
+            has_inloop_tasks=is_inloop,
             fit=sections,
             drop_metrics=_names(sections.get("filtering", {}), "drop_metrics"),
         )
+        if data.get("eval_tasks") == []:
+            raise ValueError("eval_tasks has no task names")
+        unknown = [key for key in data if str(key).startswith("eval_") and key not in KEYS]
+        if unknown:
+            raise ValueError(f"it has {unknown[0]}; expected {', '.join(KEYS)}")
+        has_fit = config.fit and not is_inloop
+        if not (config.tasks or config.cluster or config.model_backend or has_fit):
+            inloop = "its inloop eval block is not a task list; " if is_inloop else ""
+            raise ValueError(
+                f"it says nothing about evaluation: {inloop}expected {', '.join(KEYS)}, or a fit's "
+                "offline tasks under eval"
+            )
     except ValueError as error:
         raise InvalidInputError(f"cannot use the config {path}: {error}") from None
-    has_fit = config.fit and not config.has_inloop_tasks
-    if not (config.tasks or config.cluster or config.model_backend or has_fit):
-        inloop = "its inloop eval block is not a task list; " if config.has_inloop_tasks else ""
-        raise InvalidInputError(
-            f"the config {path} says nothing about evaluation: {inloop}expected eval_tasks, "
-            "eval_cluster or eval_model_backend, or a fit's offline tasks under eval"
-        )
     return config
 
 
@@ -78,26 +82,15 @@ def load_mapping(path: Path, what: str) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidInputError(f"cannot read the {what} {path}: {error.strerror}") from None
-    except yaml.MarkedYAMLError as error:
-        line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        problem = error.problem or error.context
-        raise InvalidInputError(f"cannot read the {what} {path}: {problem}{line}") from None
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        problem = str(error).partition("\n")[0]
+        problem = " ".join(str(error).split())
         raise InvalidInputError(f"cannot read the {what} {path}: {problem}") from None
     if not isinstance(data, dict):
         raise InvalidInputError(f"cannot use the {what} {path}: it is not a mapping")
     return data
 
 
-def _check_keys(data: dict[str, Any]) -> None:
-    for key in data:
-        near = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.85)
-        if near and key not in KEYS:
-            raise ValueError(f"it has {key}; did you mean {near[0]}?")
-
-
-def _text(data: dict[str, Any], key: str) -> str | None:
+def _text(data: Mapping[str, Any], key: str) -> str | None:
     value = data.get(key)
     if value is not None and (not isinstance(value, str) or not value):
         raise ValueError(f"{key} is not text")
@@ -105,50 +98,40 @@ def _text(data: dict[str, Any], key: str) -> str | None:
 
 
 def _names(data: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    names = data.get(key) or []
+    names = data.get(key)
+    if names is None:
+        return ()
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{key} is not a list of names")
     return tuple(names)
 
 
-def _eval_tasks(data: dict[str, Any]) -> tuple[str, ...]:
-    tasks = _names(data, "eval_tasks")
-    if not tasks and data.get("eval_tasks") is not None:
-        raise ValueError("eval_tasks has no task names")
-    return tasks
+def _mapping(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = data[key]
+    if not isinstance(value, dict):
+        raise ValueError(f"{key} is not a mapping")
+    return value
 
 
 def _is_inloop(block: Any) -> bool:
     """Whether an eval block is about evaluation within training: it maps names to metrics, where
     one for a fit of offline results lists names; olmix leaves out its type where that is inloop."""
     families = block.get("tasks") if isinstance(block, dict) else None
-    return isinstance(block, dict) and (
-        block.get("type") == "inloop"
-        or (isinstance(families, dict) and any(isinstance(f, dict) for f in families.values()))
-    )
+    if not isinstance(families, dict):
+        return False
+    has_mappings = any(isinstance(names, dict) for names in families.values())
+    return block.get("type") == "inloop" or has_mappings
 
 
 def _offline_metrics(block: Any) -> tuple[Metric, ...]:
     """The names in ``eval: {type: offline, tasks: {family: [name, ...]}}``, family by family."""
-    if block is None or _is_inloop(block):
+    if block is None:
         return ()
     families = block.get("tasks") if isinstance(block, dict) else None
-    if not isinstance(families, dict) or not families:
+    if not isinstance(families, dict) or not all(families.values()) or not families:
         raise ValueError("eval has no tasks by family")
-    lists = {str(family): _names(families, family) for family in families}
-    if not all(lists.values()):
-        raise ValueError("eval.tasks has a family without a list of task names")
     return tuple(
-        Metric(known_task(name) or name, name, family)
-        for family, names in lists.items()
-        for name in names
+        Metric(known_task(name) or name, name, str(family))
+        for family in families
+        for name in _names(families, family)
     )
-
-
-def _fit_sections(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The settings of a fit, besides its data and tasks."""
-    sections = {name: data[name] for name in FIT_SECTIONS if data.get(name) is not None}
-    for name, section in sections.items():
-        if not isinstance(section, dict):
-            raise ValueError(f"{name} is not a mapping")
-    return sections

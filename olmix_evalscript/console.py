@@ -7,29 +7,25 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.model import STATUSES
 from olmix_evalscript.report import Report
 from olmix_evalscript.text import visible
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
     from rich.text import Text
 
     from olmix_evalscript.tables import Table
 
-FIRST_LINE = 1.0  # seconds until progress is a line, where no bar can move
+FIRST_LINE = 1.0  # seconds until progress is a line, where no spinner can move
 NEXT_LINE = 10.0  # seconds between two such lines
-#: Colours of the statuses in a table; other statuses and shades are cyan.
 COLOURS = {"succeeded": "green", "ok": "green", "failed": "red", "canceled": "yellow"}
-COLOURED = rf"\b(?:ok|{'|'.join(STATUSES)})\b|[░▒▓█]+"
-CLEARED = "\r\x1b[2K\x1b[?25h"  # the line erased, the cursor shown
+COLOURED = rf"(?<![\w-])(?:{'|'.join(COLOURS)})(?![\w-])|[░▒▓█]+"  # in no name
 
 
 @dataclass
@@ -38,9 +34,6 @@ class Console:
 
     verbose: bool = False
     quiet: bool = False
-    _report: Report | None = field(default=None, init=False)  # that of the bar on the screen
-    _progress: Progress | None = field(default=None, init=False)  # the bar on the screen
-    _had_bar: bool = field(default=False, init=False)
 
     def data(self, text: str) -> None:
         """Print the result, as it is, in UTF-8.
@@ -48,42 +41,34 @@ class Console:
         Raises:
             InvalidInputError: As `writing_to_stdout`.
         """
-        with self._without_bar(), writing_to_stdout():
+        with writing_to_stdout():
             sys.stdout.flush()
             sys.stdout.buffer.write(text.encode())
             sys.stdout.buffer.flush()
 
     def table(self, table: Table[Any]) -> None:
-        """Print a table: a line for each row on a terminal, tab-separated text elsewhere."""
+        """Print a table: on a terminal a line for each row, which loses the ends of its longest
+        cells if it is too long; tab-separated text elsewhere."""
         if not sys.stdout.isatty():
             self.data(table.tab_separated())
             return
         from rich.console import Console as RichConsole
+        from rich.console import Group
         from rich.table import Table as RichTable
-        from rich.text import Text
 
-        rich = RichConsole(highlight=False)
-        layout = table.fitted(rich.width)
-        rows = list(zip(*(column.cells for column in layout.columns), strict=True))
+        columns = [column for column in table.columns if column.head]
         grid = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        grid.show_footer = len(rows) > rich.height  # the heads are out of sight
-        for column in layout.columns:
-            head = Text(visible(column.head), "bold")
-            grid.add_column(head, head, no_wrap=True)
-        for number, row in enumerate(rows):
-            texts = []
-            for column, cell in zip(layout.columns, row, strict=True):
-                text = _coloured(cell) if column.is_coloured else Text(visible(cell))
-                if column.urls:
-                    text.stylize(f"link {visible(column.urls[number])}")
-                texts.append(text)
-            grid.add_row(*texts)
+        for column in columns:
+            grid.add_column(_line(column.head))
+        for row in table.rows:
+            cells = [_line(column.cell_of(row)) for column in columns]
+            for column, cell in zip(columns, cells, strict=True):
+                if column.url:
+                    cell.stylize(f"link {visible(column.url(row))}")
+            grid.add_row(*cells)
+        rich = RichConsole(highlight=False)
         with rich.capture() as capture:
-            for line in layout.above:
-                rich.print(Text(visible(line)), no_wrap=True, overflow="ellipsis")
-            rich.print(grid)
-            for line in layout.below:
-                rich.print(_coloured(line), no_wrap=True, overflow="ellipsis")
+            rich.print(Group(*map(_line, table.above), grid, *map(_line, table.below)))
         self.data(capture.get())
 
     def note(self, text: str) -> None:
@@ -109,56 +94,21 @@ class Console:
         if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
             prefix = typer.style(prefix, fg=colour, bold=True)
         try:
-            print(f"{prefix}{visible(text)}", file=sys.stderr, flush=True)
+            print(f"{prefix}{visible(text)}\n", end="", file=sys.stderr, flush=True)
         except OSError:
             _discard(sys.stderr)
 
     @contextmanager
-    def report(self, total: int | None = None) -> Iterator[Report]:
-        """Show the progress of a slow step: on a terminal a bar, elsewhere a line now and then.
-
-        A step within another shows its status on the bar of the other.
-
-        Args:
-            total: How many steps there are; None if that is not known.
-        """
+    def report(self) -> Iterator[Report]:
+        """Show what a slow step does: on a terminal beside a spinner, elsewhere now and then."""
         detail = self.note if self.verbose else _ignore
-        if self._report is not None:
-            yield self._report
-        elif self.quiet or self.verbose or not sys.stderr.isatty():
+        if self.quiet or self.verbose or not sys.stderr.isatty():
             yield Report(_ignore if self.quiet else self._now_and_then(), detail)
-        else:
-            self._had_bar = True
-            with _progress() as progress:
-                self._progress = progress
-                task = progress.add_task("Asking Beaker", total=total)
-                self._report = Report(
-                    status=lambda text: progress.update(task, description=text),
-                    detail=detail,
-                    step=lambda: progress.advance(task),
-                )
-                try:
-                    yield self._report
-                finally:
-                    self._report = self._progress = None
-
-    @contextmanager
-    def _without_bar(self) -> Iterator[None]:
-        """Take the bar off the screen meanwhile."""
-        if self._progress is None or not sys.stdout.isatty():
-            yield
             return
-        self._progress.stop()
-        try:
-            yield
-        finally:
-            self._progress.start()
+        from rich.console import Console as RichConsole
 
-    def clear(self) -> None:
-        """Take the bar off the screen for good, without waiting for its thread."""
-        if self._had_bar:
-            with suppress(OSError):
-                os.write(sys.stderr.fileno(), CLEARED.encode())
+        with RichConsole(stderr=True).status("Asking Beaker") as status:
+            yield Report(lambda text: status.update(_line(text)), detail)
 
     def _now_and_then(self) -> Callable[[str], None]:
         next_line = time.monotonic() + FIRST_LINE
@@ -178,15 +128,13 @@ def open_streams() -> None:
     Otherwise the next file opened would get the number of a closed stream, and whatever is printed
     to that stream. What is printed to a closed stderr is lost; writing to a closed stdout fails.
     """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:  # open takes the lowest free number, which is this one
-            os.open(os.devnull, os.O_WRONLY if number == 2 else os.O_RDONLY)
+    while os.open(os.devnull, os.O_RDONLY) <= 2:  # takes the lowest free number
+        pass
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
+        _discard(sys.stderr)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -219,23 +167,10 @@ def _ignore(text: str) -> None:
     """Say nothing."""
 
 
-def _coloured(text: str) -> Text:
+def _line(text: str) -> Text:
+    """A line that a terminal cuts instead of wrapping it, with its statuses in colour."""
     from rich.text import Text
 
-    line = Text(visible(text))
+    line = Text(visible(text), no_wrap=True, overflow="ellipsis")
     line.highlight_regex(COLOURED, lambda word: COLOURS.get(word, "cyan"))
     return line
-
-
-def _progress() -> Progress:
-    from rich.console import Console as RichConsole
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    return Progress(
-        BarColumn(bar_width=20),
-        TextColumn("{task.description}", markup=False),
-        TimeElapsedColumn(),
-        console=RichConsole(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-    )

@@ -1,30 +1,26 @@
-"""What the tool knows of olmo-cookbook-eval: its command, backends, clusters and options.
+"""Run olmo-cookbook-eval: its command, backends, options, clusters and results.
 
 Source: src/cookbook/cli/eval.py, constants.py and utils/clusters.py of allenai/olmo-cookbook at
-c226eb6a. Another evaluator is another such file.
+c226eb6a. `COOKBOOK`, at the end, is what the rest of the tool uses.
 """
 
 from __future__ import annotations
 
 import difflib
 import getopt
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
 
-from olmix_evalscript.errors import UsageError
+from olmix_evalscript.errors import FitError, UsageError
+from olmix_evalscript.evaluator import Backend, Evaluator, Result
 
 COMMAND = "olmo-cookbook-eval"
 DEFAULT_CLUSTER = "aus"
 DEFAULT_PRIORITY = "normal"
-
-
-@dataclass(frozen=True)
-class Backend:
-    """A model backend, and which form of a checkpoint it reads."""
-
-    suffix: str  # of the folder, after stepN
-    needed: tuple[str, ...]  # what a complete one has, behind stepN
-
 
 #: The files that OLMo-core's ``Checkpointer.latest_checkpoint`` asks for.
 _SAVED = Backend("", ("/.metadata.json", "/model_and_optim/.metadata", "/train/rank0.pt"))
@@ -181,3 +177,100 @@ def similar_clusters(name: str) -> list[str]:
     found = difflib.get_close_matches(name, KNOWN_CLUSTERS, n=3, cutoff=0.7)
     full = difflib.get_close_matches(f"ai2/{name}", KNOWN_CLUSTERS, n=3, cutoff=0.8)
     return list(dict.fromkeys((*found, *full)))[:3]
+
+
+# --- results -------------------------------------------------------------------------------
+
+#: Where a result has its BPB; the first one counts. The order is that of ``get_offline_evals`` in
+#: olmix (before 957ef4e) and regmixer; the last is what olmo-cookbook falls back on.
+BPB_KEYS = (
+    "bits_per_byte_corr",
+    "bits_per_byte_corr_macro",
+    "bits_per_byte",
+    "logits_per_byte_corr",
+)
+#: ``make_eval_run_name`` in cookbook/cli/utils.py, without the suffixes of options. At step 0
+#: nothing is trained yet.
+_MODEL = re.compile(r"(?P<run>.+)_step(?P<step>[1-9][0-9]{0,11})(?P<converted>-hf)?", re.DOTALL)
+_BPB_TASK = re.compile(r":bpb(?=:|$)")
+_NO_BPB_TASK = re.compile(r":mc(?=:|$)|_masked_ppl$|:bpb")
+
+
+def read_results(path: Path) -> Iterator[Result]:
+    """The results in a file, one a line, without aggregates.
+
+    Raises:
+        FitError: If a line is not a result.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            location = f"{path}:{number}"
+            try:
+                record = json.loads(line.decode("utf-8"))
+            except (ValueError, RecursionError) as error:
+                raise FitError(
+                    f"{location}: it is not a line of JSON, or is truncated ({error}). "
+                    "Fetch it again."
+                ) from None
+            try:
+                metadata = record["task_config"].get("metadata") or {}
+                if not (metadata.get("num_tasks") or 0) > 0:
+                    yield _result(record, metadata, location)
+            except (AttributeError, KeyError, TypeError, ValueError):
+                raise FitError(
+                    f"{location}: it is not a result as oe-eval writes it; expected task_name, "
+                    "task_config, metrics, model_config and current_date"
+                ) from None
+
+
+def _result(record: Any, metadata: Any, location: str) -> Result:
+    """A line's result. The fields are those of ``MetricsAll`` in cookbook/eval/datalake.py."""
+    task = metadata.get("alias") or record["task_name"]
+    config, metrics = record["model_config"], record["metrics"]
+    model, revision = config["model"], config.get("revision")
+    match = _MODEL.fullmatch(model) if revision is None else None
+    keys = (*BPB_KEYS, "primary_score") if _BPB_TASK.search(task) else BPB_KEYS
+    found = (key for key in keys if metrics.get(key) is not None)
+    metric = next(found, "") if has_bpb(task) else ""
+    return Result(
+        model=model if revision is None else f"{model}:{revision}",
+        run_name=match["run"] if match else "",
+        step=int(match["step"]) if match else 0,
+        is_converted=bool(match and match["converted"]),
+        task=task,
+        bpb=metrics.get(metric),
+        date=_date(record["current_date"]),
+        location=location,
+        metric=metric,
+        num_instances=record.get("num_instances"),
+        task_hash=record.get("task_hash"),
+    )
+
+
+def _date(text: str) -> datetime:
+    """A time such as ``2026-02-01 00:00:00 UTC``."""
+    moment = datetime.fromisoformat(re.sub(r" ?(UTC|Z)$", "+00:00", text))
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def has_bpb(task: str) -> bool:
+    """Whether a task has bits per byte. Multiple choice and masked perplexity have none, nor have
+    names that only begin like a task of bits per byte, such as ``x:bpb_acc``.
+
+    Source: ``make_bpb_name`` in cookbook/eval/results.py.
+    """
+    return bool(_BPB_TASK.search(task)) or not _NO_BPB_TASK.search(task)
+
+
+COOKBOOK = Evaluator(
+    default_cluster=DEFAULT_CLUSTER,
+    default_priority=DEFAULT_PRIORITY,
+    cluster_warnings=cluster_warnings,
+    backends=BACKENDS,
+    not_on_vllm=NOT_ON_VLLM,
+    parse_arguments=parse_arguments,
+    results_url="s3://ai2-llm/evaluation/{dashboard}/",
+    results_suffix="metrics-all.jsonl",  # other files lie beside them
+    read_results=read_results,
+    has_bpb=has_bpb,
+)

@@ -14,6 +14,23 @@ from typing import Any
 from olmix_evalscript.errors import InvalidInputError
 
 
+@contextmanager
+def _interrupts_delayed() -> Iterator[None]:
+    """Let Ctrl-C take effect afterwards; only Python's main thread can."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *signaled: caught.append(signaled))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if caught:
+            handler(*caught[0])
+
+
 def write_whole(path: Path, text: str, mode: int) -> None:
     """Write a file so that a reader sees all of the old one or all of the new one.
 
@@ -28,6 +45,7 @@ def write_whole(path: Path, text: str, mode: int) -> None:
     write_all({path: text}, mode)
 
 
+@_interrupts_delayed()
 def write_all(texts: Mapping[Path, str], mode: int) -> None:
     """Write several files as `write_whole` does, and none if one of them cannot be written.
 
@@ -36,11 +54,6 @@ def write_all(texts: Mapping[Path, str], mode: int) -> None:
     Raises:
         InvalidInputError: If one cannot be written.
     """
-    with _interrupts_delayed():
-        _write_all(texts, mode)
-
-
-def _write_all(texts: Mapping[Path, str], mode: int) -> None:
     written: dict[Path, str] = {}  # each file's temporary name
     path = Path()
     try:
@@ -67,20 +80,3 @@ def _write_all(texts: Mapping[Path, str], mode: int) -> None:
         for temporary in written.values():
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
-
-
-@contextmanager
-def _interrupts_delayed() -> Iterator[None]:
-    """Let Ctrl-C take effect after the block; only Python's main thread can."""
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler) or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    caught: list[Any] = []
-    signal.signal(signal.SIGINT, lambda *signaled: caught.append(signaled))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        if caught:
-            handler(*caught[0])

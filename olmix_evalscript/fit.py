@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from typing import Any
 import yaml
 
 from olmix_evalscript.errors import FitError
-from olmix_evalscript.mixtures import check_columns, write_csv
+from olmix_evalscript.mixtures import write_csv
 from olmix_evalscript.model import FINISHED, EvaluationJob, Swarm, Variant
 from olmix_evalscript.priors import Priors
 from olmix_evalscript.results import Results
-from olmix_evalscript.tasks import DEFAULT_TASK_SET, Metric, bpb_name, fit_column, task_sets
-from olmix_evalscript.text import counted, listed
+from olmix_evalscript.tasks import Metric, task_set, task_sets
+from olmix_evalscript.text import listed
 
 #: ``proposer.kl_reg``, the pull towards the priors. This value is that of the example in olmix's
 #: docs/cli/fit.md.
@@ -27,7 +28,7 @@ KL_REG_COMMENT = f"""\
 # kl_reg was chosen by olmix-evalscript: olmix's exact proposer fails without one. It pulls the
 # proposal towards the priors; {KL_REG} is the value of olmix's own example.
 """
-SAME_TASKS = "Give collect the same --config, --task and --task-set as generate."
+MOST_OPTIONS = 10  # tasks that a message names as options
 FEW = 3  # tasks that a message names
 _CHECKSUM = re.compile(r"\A# Made by olmix-evalscript\. Checksum ([0-9a-f]{16}): .*\n")
 
@@ -38,19 +39,14 @@ class Coverage:
 
     variant: Variant
     missing: tuple[Metric, ...]  # without a result
-    without_bpb: tuple[Metric, ...]  # with a result that has no BPB
     jobs: tuple[EvaluationJob, ...]  # those that evaluate it at the step
     problem: str  # in words; empty if there is none
 
     @property
-    def is_running(self) -> bool:
-        """Whether a job that evaluates it has not finished."""
-        return any(job.experiment.status not in FINISHED for job in self.jobs)
-
-    @property
     def needs_evaluation(self) -> bool:
         """Whether it has to be evaluated again, and can be."""
-        return bool(self.missing) and not self.is_running and not self.variant.is_lost
+        is_running = any(job.experiment.status not in FINISHED for job in self.jobs)
+        return bool(self.missing) and not is_running and not self.variant.is_lost
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,6 @@ class Collected:
 
     step: int
     metrics: tuple[Metric, ...]  # those with BPB, in the order asked for
-    without_bpb: tuple[str, ...]  # tasks that are skipped
     coverage: tuple[Coverage, ...]  # of all variants
     bpb: Mapping[str, Mapping[str, float | None]]  # run name to task to its BPB
     warnings: tuple[str, ...] = ()
@@ -86,38 +81,8 @@ class Collected:
         return write_csv(columns, zip(self.complete, self.rows(), strict=True))
 
 
-def check_metrics(metrics: Sequence[Metric]) -> None:
-    """Refuse metrics that olmix could not tell apart.
-
-    Raises:
-        FitError: If two share a column or are one task, or olmix would not take one's column for
-            data.
-    """
-    by_column: dict[str, Metric] = {}
-    by_task: dict[str, Metric] = {}
-    for metric in metrics:
-        same = by_task.setdefault(metric.task, metric)
-        if same.column != metric.column:
-            raise FitError(
-                f"{same.column} and {metric.column} are the same task, {metric.task}, which would "
-                "count twice in the fit; name only one of them"
-            )
-        other = by_column.setdefault(metric.column, metric)
-        if other is not metric:
-            raise FitError(
-                f"the tasks {other.task} and {metric.task} share the column {metric.column} of "
-                "metrics.csv; collect one of them"
-            )
-    check_columns("task", by_column)
-
-
 def collect(
-    swarm: Swarm,
-    results: Results,
-    metrics: Sequence[Metric],
-    *,
-    step: int | None = None,
-    exact: bool = False,
+    swarm: Swarm, results: Results, metrics: Sequence[Metric], step: int | None = None
 ) -> Collected:
     """Find which variants have every metric at one step.
 
@@ -126,94 +91,66 @@ def collect(
         results: Those of its runs and the tasks.
         metrics: What is wanted, in the order of the columns.
         step: The step; by default the one that more than half of the variants have results at.
-        exact: Refuse to skip a metric.
 
     Raises:
         FitError: If no step is that of most variants, the step has no results or such as cannot be
-            compared, no metric is left, or olmix could not read those that are.
+            compared, or two metrics share a column.
     """
-    check_metrics(metrics)
-    warnings: list[str] = []
     counts = Counter(step for v in swarm.variants for step in results.steps(v.run_name))
-    if not counts:
-        _refuse_other_tasks(swarm, results)
-    if step is None:
-        step, last = _common_step(swarm, counts), max(counts)
-        if last > step:
-            number = counted(counts[last], "variant")
-            warnings.append(f"{number} also evaluated at the later step {last}")
-    elif not any(step in steps for steps in results.bpb.values()):
-        (best, _), *_ = counts.most_common(1)
-        raise FitError(
-            f"no results at step {step}, only at {', '.join(map(str, sorted(counts)))}: omit "
-            f"--step, or use --step {best}"
-        )
-    if step in results.conflicts:
-        raise FitError(results.conflicts[step])
-    bpb = {v.run_name: results.bpb.get(v.run_name, {}).get(step, {}) for v in swarm.variants}
-    left = [metric for metric in metrics if not _is_without_bpb(metric.task, bpb.values())]
-    without = tuple(metric.task for metric in metrics if metric not in left)
-    if not left or (exact and without):
-        raise FitError(
-            f"the results have no bits per byte of {', '.join(without)}; skip them with "
-            "--without-task"
-        )
-    _check_mmlu([metric.column for metric in left])
-    coverage = [
-        _coverage(variant, bpb[variant.run_name], left, step, results.steps(variant.run_name))
-        for variant in swarm.variants
-    ]
-    warnings += results.warnings.get(step, ())
-    return Collected(step, tuple(left), without, tuple(coverage), bpb, tuple(warnings))
-
-
-def _refuse_other_tasks(swarm: Swarm, results: Results) -> None:
-    """Say what there is in place of bits per byte of the tasks that are wanted."""
-    if any(tasks for steps in results.bpb.values() for tasks in steps.values()):
+    if not counts and results.bpb:
         raise FitError(
             f"the results of {swarm.group_id} are without bits per byte of these tasks, so a fit "
             "cannot use them"
         )
-    raise FitError(
-        f"the results of {swarm.group_id} are of other tasks: {listed(results.tasks)}. {SAME_TASKS}"
-    )
-
-
-def _check_mmlu(columns: Sequence[str]) -> None:
-    """Refuse some of MMLU without the rest: ``aggregate_mmlu`` (olmix/fit/utils.py) averages it by
-    subject, unless there are averages already."""
-    found = [column for column in columns if "mmlu" in column]
-    subjects = {fit_column(task) for task in task_sets()[DEFAULT_TASK_SET]["mmlu"]}
-    missing = subjects - set(found)
-    if found and missing and not any("mmlu_stem" in column for column in found):
+    if not counts:
         raise FitError(
-            f"olmix needs all {len(subjects)} subjects of MMLU or none; {listed(missing)} missing. "
-            "Evaluate them too, or collect without MMLU."
+            f"the results of {swarm.group_id} are of other tasks. {options_for(results.tasks)}"
         )
+    step = _choose_step(step, counts, len(swarm.variants))
+    if step in results.conflicts:
+        raise FitError(
+            f"{results.conflicts[step]}. Evaluate one of them again, or move its file out of the "
+            "folder and use --results."
+        )
+    bpb = {v.run_name: results.bpb.get(v.run_name, {}).get(step, {}) for v in swarm.variants}
+    possible = [metric for metric in metrics if metric.task not in results.never_bpb]
+    evaluated = [found for found in bpb.values() if found]
+    left = [m for m in possible if any(found.get(m.task, 0) is not None for found in evaluated)]
+    columns = [metric.column for metric in left]
+    if twice := [metric.task for metric in left if columns.count(metric.column) > 1]:
+        raise FitError(
+            f"these tasks share a column of metrics.csv: {listed(twice)}. Skip some of them with "
+            "--without-task."
+        )
+    warnings = list(results.warnings.get(step, ()))
+    if lost := [metric.task for metric in possible if metric not in left]:
+        warnings.append(f"skipped, as the results are without BPB: {listed(lost)}")
+    coverage = [
+        _coverage(variant, bpb[variant.run_name], left, step, results.steps(variant.run_name))
+        for variant in swarm.variants
+    ]
+    return Collected(step, tuple(left), tuple(coverage), bpb, tuple(warnings))
 
 
-def _common_step(swarm: Swarm, counts: Counter[int]) -> int:
-    common = [step for step, count in counts.items() if 2 * count > len(swarm.variants)]
-    if len(common) == 1:
-        return common[0]
-    found = ", ".join(
-        f"{step} ({count} of {len(swarm.variants)} variants)"
-        for step, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:10]
-    )
-    problem = "more than one step is" if common else "no step is"
-    raise FitError(
-        f"{problem} shared by more than half of the variants; there are results at step {found}. "
-        "Choose one with --step."
-    )
+def _choose_step(step: int | None, counts: Counter[int], variants: int) -> int:
+    """The step that is asked for, or else the only one that more than half of the variants have."""
+    common = [found for found, count in counts.items() if 2 * count > variants]
+    if step in counts or (step is None and len(common) == 1):
+        return step or common[0]
+    found = ", ".join(f"{n} ({count} of {variants} variants)" for n, count in counts.most_common(9))
+    problem = f"no results at step {step}" if step else "no step is that of most variants"
+    if not step and common:
+        problem = "more than one step is that of most variants"
+    raise FitError(f"{problem}; there are results at step {found}. Choose one with --step.")
 
 
-def _is_without_bpb(task: str, found: Iterable[Mapping[str, float | None]]) -> bool:
-    """Whether no evaluation will give a task's BPB: the task has none, or all variants with results
-    were evaluated on it without one."""
-    if bpb_name(task) is None:
-        return True
-    evaluated = [bpb for bpb in found if bpb]
-    return bool(evaluated) and all(task in bpb and bpb[task] is None for bpb in evaluated)
+def options_for(tasks: Sequence[str]) -> str:
+    """Say which tasks there are results of, and with which options to collect them."""
+    sets = [name for name in task_sets() if set(task_set(name)) == set(tasks)]
+    words = [f"--task-set {sets[0]}"] if sets else [f"-t {shlex.quote(task)}" for task in tasks]
+    if len(words) <= MOST_OPTIONS:
+        return f"To collect those that there are, use {' '.join(words)}"
+    return f"There are {listed(tasks)}: use the --config, -t and --task-set of generate."
 
 
 def _coverage(
@@ -235,7 +172,7 @@ def _coverage(
     if without:
         problems.append(f"without BPB {_by_family(without, metrics)}")
     jobs = tuple(job for job in variant.evaluations if job.step == step)
-    return Coverage(variant, missing, without, jobs, "; ".join(problems))
+    return Coverage(variant, missing, jobs, "; ".join(problems))
 
 
 def _by_family(some: Sequence[Metric], metrics: Sequence[Metric]) -> str:
@@ -262,13 +199,9 @@ def fit_yaml(
             seen from where it is started.
         domains: Those of ratios.csv.
         metrics: Those of metrics.csv.
-        priors: Cut down to the domains, as olmix demands; not scaled.
+        priors: Cut down to the domains, as olmix demands; not scaled. They have all domains.
         settings: Sections of another fit YAML, as they are there.
-
-    Raises:
-        FitError: If the priors lack a domain.
     """
-    _check_priors(domains, priors)
     families: dict[str, list[str]] = {}
     for metric in metrics:
         families.setdefault(metric.family, []).append(metric.column)
@@ -307,30 +240,25 @@ def content_hash(texts: Iterable[str]) -> str:
     return _checksum("\0".join(texts))[:8]
 
 
-def unused_priors(domains: Iterable[str], priors: Priors) -> list[str]:
-    """The domains of the priors that are not among these."""
-    return sorted({*priors.relative_sizes, *priors.token_counts} - set(domains))
+def check_priors(domains: Sequence[str], priors: Priors) -> list[str]:
+    """Return the domains of the priors that are not among these.
 
-
-def _check_priors(domains: Sequence[str], priors: Priors) -> None:
-    problems = (
-        ("the priors' relative_sizes lack", set(domains) - set(priors.relative_sizes)),
-        ("the priors' token_counts lack", set(domains) - set(priors.token_counts)),
-    )
-    if not any(names for _, names in problems):
-        return
-    unused = unused_priors(domains, priors)
-    renamed = [name for name in unused if re.sub("[ ']", "", name) in set(domains)]
-    found = (*problems, ("ratios.csv does not have", set(unused)))
-    raise FitError(
-        "; ".join(f"{what} {listed(names)}" for what, names in found if names)
-        + (
-            f". The trainer drops blanks and single quotes from names: drop them from "
-            f"{listed(renamed)} in the priors, too."
-            if renamed
-            else ". Do they belong to another config?"
+    Raises:
+        FitError: If the priors lack one of these.
+    """
+    unused = sorted(set(priors.relative_sizes) - set(domains))
+    missing = set(domains) - set(priors.relative_sizes)
+    if not missing:
+        return unused
+    text = f"the priors lack {listed(missing)}"
+    if unused:
+        text += f"; ratios.csv does not have {listed(unused)}"
+    if any(re.sub("[ ']", "", name) in missing for name in unused):
+        raise FitError(
+            f"{text}. The trainer drops blanks and single quotes from names: drop them from the "
+            "priors, too."
         )
-    )
+    raise FitError(f"{text}. Do they belong to another config?")
 
 
 def _dump(data: Mapping[str, Any]) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.model import Swarm, TrainerRun, Variant
-from olmix_evalscript.script import Evaluation, render, write_script
+from olmix_evalscript.script import Evaluation, render, script_path, today, write_script
 from olmix_evalscript.swarm import name_of, numbered
 from olmix_evalscript.swarm_warnings import swarm_warnings
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
@@ -47,8 +46,8 @@ def generate_eval_script(
         The path of the script.
 
     Raises:
-        InvalidInputError: If an argument is not of the form it should have, or the script cannot
-            be written: also if it would replace one that somebody edited,.
+        InvalidInputError: If an argument does not have the form it should have, or the script
+            cannot be written or would replace one that somebody edited.
     """
     check_group_id(group_id)
     for what, texts in (("run_names", run_names), ("tasks", tasks)):
@@ -87,25 +86,3 @@ def _variants(runs: Sequence[TrainerRun]) -> tuple[Variant, ...]:
         directory = directory.format(user=run.user, run_name=run.run_name)
         variants.append(Variant(numbers[run.run_name], run, directory))
     return tuple(variants)
-
-
-def script_path(output_dir: Path, group_id: str) -> Path:
-    """Where the script of a group lies."""
-    return output_dir / f"olmix-{group_id}.sh"
-
-
-def today() -> date:
-    """The day in UTC, or the one that SOURCE_DATE_EPOCH sets.
-
-    Raises:
-        InvalidInputError: If SOURCE_DATE_EPOCH is not a number of seconds.
-    """
-    seconds = os.environ.get("SOURCE_DATE_EPOCH")
-    try:
-        if seconds:
-            return datetime.fromtimestamp(int(seconds), timezone.utc).date()
-    except (ValueError, OverflowError, OSError):
-        raise InvalidInputError(
-            f"SOURCE_DATE_EPOCH is {seconds!r}: expected seconds since 1970, or nothing"
-        ) from None
-    return datetime.now(timezone.utc).date()

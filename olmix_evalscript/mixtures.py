@@ -14,9 +14,7 @@ from olmix_evalscript.model import Swarm, Variant
 from olmix_evalscript.priors import Priors
 from olmix_evalscript.text import shown
 
-#: Columns that ``load_from_csv`` (olmix/fit/loaders.py) does not take for data.
-NOT_DATA = ("run", "run_id", "name", "index")
-#: How far from 1 it lets a row of ratios sum.
+#: How far from 1 ``load_from_csv`` (olmix/fit/loaders.py) lets a row of ratios sum.
 TOLERANCE = 0.01
 #: olmix's generator drops weights below ``minimum_weight`` and rounds the others to multiples of
 #: it (``generate_weights_dirichlet`` in olmix/generate/synthesize_mixture.py), so frozen shares
@@ -30,7 +28,6 @@ class Mixtures:
 
     domains: tuple[str, ...]  # sorted
     ratios: Mapping[str, Mapping[str, float]]  # run name to domain to its share, 0 to 1
-    warnings: tuple[str, ...] = ()
 
     def domains_of(self, variants: Sequence[Variant]) -> list[str]:
         """The domains that any of these variants was trained on, sorted."""
@@ -55,37 +52,28 @@ def mixtures(swarm: Swarm, priors: Priors | None = None) -> Mixtures:
         priors: What they have as one domain, such as a frozen source, becomes one.
 
     Raises:
-        FitError: If a source cannot be read, the ratios of a variant do not sum to 1, domains that
-            become one do not have constant shares of it, or olmix would not take a domain's column
-            for data.
+        FitError: If a source cannot be read, the ratios of a variant do not sum to 1, or domains
+            that become one do not have constant shares of it.
     """
     ratios: dict[str, dict[str, float]] = {}
-    warnings = []
     for variant in swarm.variants:
-        parts: dict[str, list[float]] = defaultdict(list)
+        mixture: dict[str, float] = defaultdict(float)
         try:
             for source in variant.run.sources:
-                parts[source.name].append(source.ratio)
+                mixture[source.name] += source.ratio
         except TrainerCommandError as error:
             raise FitError(f"variant {variant.number} ({variant.run_name}): {error}") from None
-        mixture = {name: math.fsum(shares) for name, shares in parts.items()}
         total = math.fsum(mixture.values())
         if abs(total - 1) > TOLERANCE:
             raise FitError(
                 f"the ratios of variant {variant.number} ({variant.run_name}) sum to {total:g}, "
                 f"not to 1 within {TOLERANCE}, so olmix would refuse them"
             )
-        twice = [shown(name) for name, shares in parts.items() if len(shares) > 1]
-        if twice:
-            warnings.append(
-                f"variant {variant.number}: several sources of {', '.join(twice)}, summed"
-            )
-        ratios[variant.run_name] = mixture
+        ratios[variant.run_name] = dict(mixture)
     if priors is not None:
         ratios = _with_columns(swarm, ratios, priors)
     domains = sorted({name for mixture in ratios.values() for name in mixture})
-    check_columns("domain", domains)
-    return Mixtures(tuple(domains), ratios, tuple(warnings))
+    return Mixtures(tuple(domains), ratios)
 
 
 def _with_columns(
@@ -119,7 +107,7 @@ def _check_frozen(
     smallest = min(ratio for mixture in ratios.values() for ratio in mixture.values() if ratio)
     tolerance = 2 * min(smallest, LARGEST_MINIMUM_WEIGHT)
     sums = {d: math.fsum(mixture.get(d, 0.0) for mixture in ratios.values()) for d in domains}
-    worst = (0.0, "", 0, 0.0, 0.0)  # how far off, domain, variant, ratio, expected ratio
+    found = []  # how far off each share is, and the rest of a message
     for variant in swarm.variants:
         mixture = ratios[variant.run_name]
         present = [domain for domain in domains if mixture.get(domain)]
@@ -127,25 +115,14 @@ def _check_frozen(
         scale = total / math.fsum(sums[domain] for domain in present) if present else 0.0
         for domain in domains:
             ratio, expected = mixture.get(domain, 0.0), scale * sums[domain]
-            worst = max(worst, (abs(ratio - expected), domain, variant.number, ratio, expected))
-    distance, domain, number, ratio, expected = worst
+            found.append((abs(ratio - expected), domain, variant.number, ratio, expected))
+    distance, domain, number, ratio, expected = max(found)
     if distance > tolerance:
         raise FitError(
             f"{shown(domain)} cannot be summed into {shown(column)}, as its share of it is not "
             f"constant: variant {number} has the ratio {ratio:.4g}, and the average share would "
             f"give {expected:.4g}. Were the priors made for another swarm?"
         )
-
-
-def check_columns(what: str, columns: Iterable[str]) -> None:
-    """Refuse names that olmix would lose as columns.
-
-    Raises:
-        FitError: If there is one.
-    """
-    for name in columns:
-        if name in NOT_DATA or name.startswith("Unnamed") or not name.isprintable():
-            raise FitError(f"olmix cannot read a {what} called {shown(name)} from a CSV file")
 
 
 def write_csv(

@@ -71,26 +71,25 @@ class Source:
 
     @classmethod
     def parse(cls, literal: str) -> Source:
-        """Read one source as the trainers do (``PythonLiteralOption`` in both).
-
-        Without blanks and single quotes, it is a tuple of name, paths, ratio and, but for early
-        regmixer, repetition.
+        """Read one source as the trainers do (``PythonLiteralOption`` in both): without blanks and
+        single quotes, a tuple of name, paths, ratio and, but for early regmixer, repetition.
 
         Raises:
             TrainerCommandError: If it cannot be read.
         """
-        if len(literal) > MAX_SOURCE_CHARACTERS:
-            raise TrainerCommandError(f"its source {literal[:40]!a}... is too long to be read")
         try:
+            if len(literal) > MAX_SOURCE_CHARACTERS:
+                raise ValueError
             value = ast.literal_eval(literal.replace(" ", "").replace("'", ""))
             name, paths, ratio, repetition = value if len(value) == 4 else (*value, 1.0)
             source = cls(name, float(ratio), float(repetition), tuple(paths))
+            is_named = isinstance(name, str) and name and isinstance(paths, list | tuple)
+            if not is_named or not 0 <= source.ratio <= 1:
+                raise ValueError
         except (ValueError, TypeError, OverflowError, SyntaxError, MemoryError, RecursionError):
-            raise TrainerCommandError(f"its source {literal[:80]!a} cannot be read") from None
-        if not isinstance(name, str) or not name or not isinstance(paths, list | tuple):
-            raise TrainerCommandError(f"its source {literal[:80]!a} has no name or paths")
-        if not 0 <= source.ratio <= 1:
-            raise TrainerCommandError(f"its source {literal[:80]!a} has a ratio outside 0 to 1")
+            raise TrainerCommandError(
+                f"its source {literal[:80]!a} is not (name, paths, ratio from 0 to 1, repetition)"
+            ) from None
         return source
 
 

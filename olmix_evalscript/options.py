@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -23,6 +23,14 @@ from olmix_evalscript.text import check_group_id, check_name
 
 WORKSPACE_VARIABLE = "OLMIX_EVALSCRIPT_WORKSPACE"  # workspaces with blanks between them
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"
+
+
+def _checked(group_ids: list[str]) -> list[str]:
+    return [check_group_id(group_id) for group_id in dict.fromkeys(group_ids)]
+
+
+GroupId = Annotated[str, typer.Argument(metavar="GROUP_ID", hidden=True, callback=check_group_id)]
+GroupIds = Annotated[list[str], typer.Argument(metavar="GROUP_ID", hidden=True, callback=_checked)]
 
 
 @dataclass(frozen=True)
@@ -63,10 +71,11 @@ def opt(
         complete: Values for the shell to complete.
     """
     names, _, value = form.replace(", ", ",").partition(" ")
+    kind: Any = str
     if not value:
-        default = False
+        kind, default = bool, False
     if value.endswith("..."):
-        default, parse = (), tuple
+        kind, default, parse = list[str], (), tuple
     option = typer.Option(
         *names.split(","),
         metavar=value.removesuffix("...") or None,
@@ -74,24 +83,21 @@ def opt(
         show_default=False,
         autocompletion=(lambda: list(complete)) if complete else None,
     )
-    return field(default=default, metadata={"typer": option, "parse": parse})
+    return field(default=default, metadata={"typer": option, "kind": kind, "parse": parse})
 
 
 def parse_since(text: str) -> datetime:
-    """The moment that --since means.
+    """The moment that --since means, in UTC.
 
     Raises:
         UsageError: If it is neither a date nor an age.
     """
-    units = {"h": "hours", "d": "days", "w": "weeks"}
     try:
-        if text[-1:] in units and text[:-1].isdecimal():
-            age = timedelta(**{units[text[-1]]: int(text[:-1])})
-            return datetime.now(timezone.utc) - age
-        moment = datetime.fromisoformat(text)
-        zoned = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return zoned.astimezone(timezone.utc)
-    except (ValueError, OverflowError):
+        if age := re.fullmatch(r"([0-9]{1,4})([hdw])", text):
+            unit = {"h": "hours", "d": "days", "w": "weeks"}[age[2]]
+            return datetime.now(timezone.utc) - timedelta(**{unit: int(age[1])})
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc)
+    except ValueError:
         raise UsageError(
             f"--since: {text!r} is not a date: expected one such as 2026-01-31, or 30d, 2w, 12h"
         ) from None
@@ -117,68 +123,39 @@ def _step(text: str) -> int:
     return int(text)
 
 
-def _dashboard(text: str) -> str:
-    return check_name("dashboard", text)
-
-
 @dataclass(frozen=True)
 class TaskOptions(Panel, panel="Evaluation"):
-    """The tasks of an evaluation."""
+    """The tasks of an evaluation, and its dashboard."""
 
     config: str | None = opt(
         "--config FILE",
-        "Launch YAML (eval_tasks, eval_cluster, eval_model_backend) or fit YAML (offline "
-        "eval.tasks).",
+        "Launch YAML to which you added eval_tasks, eval_cluster or eval_model_backend: keys of "
+        "this tool, which olmix's own files lack. Or fit YAML: its offline eval.tasks and, for "
+        "collect, its settings of the fit. In-loop eval blocks are ignored.",
     )
     task: tuple[str, ...] = opt(
-        "-t, --task NAME...",
-        "Evaluate on this task (repeatable).",
-        complete=known_tasks(),
+        "-t, --task NAME...", "Use this task (repeatable).", complete=known_tasks()
     )
     task_set: tuple[str, ...] = opt(
         "--task-set NAME...",
-        "Evaluate on this task set (repeatable; see olmix-evalscript tasks). Default: "
-        "olmo3-offline.",
+        "Use this task set (repeatable; see olmix-evalscript tasks). Default: olmo3-offline.",
         complete=task_sets(),
     )
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The same options, to be written in a command line."""
-        options = [("--config", self.config)]
-        options += [("--task-set", name) for name in self.task_set]
-        options += [("--task", task) for task in self.task]
-        return tuple(word for option, value in options if value for word in (option, value))
+    dashboard: str | None = opt(
+        "--dashboard NAME",
+        "Dashboard of the results. Default: olmix-GROUP_ID.",
+        parse=lambda text: check_name("dashboard", text),
+    )
 
 
 @dataclass(frozen=True)
 class ExpectedTaskOptions(TaskOptions):
     """The tasks that were evaluated."""
 
-    config: str | None = opt(
-        "--config FILE",
-        "Launch YAML (eval_tasks) or fit YAML (offline eval.tasks, and settings of the fit).",
-    )
-    task: tuple[str, ...] = opt(
-        "-t, --task NAME...",
-        "Expect results of this task (repeatable).",
-        complete=known_tasks(),
-    )
-    task_set: tuple[str, ...] = opt(
-        "--task-set NAME...",
-        "Expect results of this task set (repeatable; see olmix-evalscript tasks). Default: "
-        "olmo3-offline.",
-        complete=task_sets(),
-    )
     without_task: tuple[str, ...] = opt(
         "--without-task NAME...",
         "Skip this task, such as one that some variants lack (repeatable).",
         complete=known_tasks(),
-    )
-    dashboard: str | None = opt(
-        "--dashboard NAME",
-        "Dashboard that has the results. Default: olmix-GROUP_ID.",
-        parse=_dashboard,
     )
 
 
@@ -196,9 +173,6 @@ class EvaluationOptions(TaskOptions):
         "--model-backend NAME",
         "olmo_core, hf or vllm. Default: olmo_core.",
         complete=BACKENDS,
-    )
-    dashboard: str | None = opt(
-        "--dashboard NAME", "Dashboard that collects the results. Default: olmix-GROUP_ID."
     )
 
 
@@ -246,11 +220,8 @@ class SearchOptions(Panel, panel="Finding"):
 
 @dataclass(frozen=True)
 class BeakerSwarmOptions(SearchOptions):
-    """Which swarm, and where on Beaker to look for it."""
+    """Where on Beaker to look for a swarm."""
 
-    group_ids: tuple[str, ...] = field(
-        default=(), metadata={"typer": typer.Argument(hidden=True), "parse": tuple}
-    )
     scan: bool = opt(
         "--scan",
         "Read every experiment, to find runs whose names lack the ID. Looks back 30d unless "
@@ -261,33 +232,10 @@ class BeakerSwarmOptions(SearchOptions):
         """Where experiments come from; raises as `SearchOptions.source`."""
         return replace(super().source(), scan=self.scan)
 
-    @property
-    def groups(self) -> list[str]:
-        """The group IDs, each once.
-
-        Raises:
-            UsageError: If there is none, or one is not a group ID.
-        """
-        if not self.group_ids:
-            raise UsageError("missing GROUP_ID, such as 58362402")
-        return [check_group_id(group_id) for group_id in dict.fromkeys(self.group_ids)]
-
-    @property
-    def group(self) -> str:
-        """The only group ID.
-
-        Raises:
-            UsageError: If there is none, more than one, or it is not a group ID.
-        """
-        first, *others = self.groups
-        if others:
-            raise UsageError(f"expected only one GROUP_ID, got {first} and {others[0]}")
-        return first
-
 
 @dataclass(frozen=True)
 class SwarmOptions(BeakerSwarmOptions):
-    """Which swarm, and whether to read it from Beaker or from a snapshot."""
+    """Whether to read a swarm from Beaker or from a snapshot."""
 
     snapshot: str | None = opt("--snapshot FILE", "Read a snapshot instead of asking Beaker.")
 
@@ -330,7 +278,7 @@ class ScriptOptions(Panel, panel="Output"):
     output_dir: str | None = opt(
         "--output-dir DIR", f"Folder of the scripts. Default: {DEFAULT_OUTPUT_DIR}."
     )
-    force: bool = opt("--force", "Replace a script that was edited, or is for another evaluation.")
+    force: bool = opt("--force", "Replace a script that was edited.")
 
 
 @dataclass(frozen=True)
@@ -343,29 +291,17 @@ class SnapshotOptions(Panel, panel="Output"):
 
 
 @dataclass(frozen=True)
-class ShowOptions(Panel, panel="Output"):
-    """How a swarm is shown."""
+class TableOptions(Panel, panel="Output"):
+    """How a table is shown."""
 
     json: bool = opt("--json", "Print JSON instead of a table.")
-    mixtures: bool = opt("--mixtures", "Show the weight of each domain in each variant.")
-
-    def __post_init__(self) -> None:
-        if self.mixtures and self.json:
-            raise UsageError(
-                "--mixtures cannot be combined with --json, which always has the mixtures"
-            )
 
 
 @dataclass(frozen=True)
-class ListOptions(Panel, panel="Output"):
-    """How swarms are listed, and where their scripts are looked for."""
+class ShowOptions(TableOptions):
+    """How a swarm is shown."""
 
-    json: bool = opt("--json", "Print JSON instead of a table.")
-    output_dir: str = opt(
-        "--output-dir DIR",
-        f"Look for each swarm's script in this folder. Default: {DEFAULT_OUTPUT_DIR}.",
-        default=DEFAULT_OUTPUT_DIR,
-    )
+    mixtures: bool = opt("--mixtures", "Show the weight of each domain in each variant.")
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from olmix_evalscript.config import load_mapping
 from olmix_evalscript.errors import InvalidInputError
+from olmix_evalscript.text import listed
+
+NOT_SUPPORTED = "That is not supported: write the priors that you want into a file of their own."
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,6 @@ class Priors:
 
     relative_sizes: Mapping[str, float]  # domain to its share of all data
     token_counts: Mapping[str, int]
-    warnings: tuple[str, ...] = ()
 
     def column(self, domain: str) -> str:
         """The domain that another is part of, such as ``existing`` for ``existing:dclm:health``;
@@ -26,22 +28,6 @@ class Priors:
         parts = domain.split(":")
         names = (":".join(parts[:count]) for count in range(len(parts), 0, -1))
         return next((name for name in names if name in self.relative_sizes), domain)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A source of a generation config."""
-
-    name: str
-    pinned: int  # topics with a weight
-    topics: int
-
-    @property
-    def is_frozen(self) -> bool:
-        return 0 < self.pinned == self.topics
-
-    def has(self, domain: str) -> bool:
-        return domain == self.name or domain.startswith(f"{self.name}:")
 
 
 def load_priors(path: Path) -> Priors:
@@ -60,87 +46,65 @@ def load_priors(path: Path) -> Priors:
         block = data.get("priors")
         if not isinstance(block, dict):
             raise ValueError("it has no priors block; `olmix priors compute` prints one")
-        sizes = _numbers(block, "relative_sizes")
-        counts = {
-            name: _count(name, number) for name, number in _numbers(block, "token_counts").items()
-        }
+        sizes, counts = _numbers(block, "relative_sizes"), _numbers(block, "token_counts")
+        if different := set(sizes) ^ set(counts):
+            raise ValueError(f"relative_sizes and token_counts differ in {listed(different)}")
         if not any(sizes.values()):
             raise ValueError("all of its relative_sizes are 0")
-        for name, size in sizes.items():
-            if size and counts.get(name) == 0:
-                raise ValueError(f"{name} has the relative size {size:g}, but no tokens")
-        sources = _sources(data.get("data"))
-        if not sources:
-            return Priors(sizes, counts)
-        return _of_sources(sizes, counts, sources, _manual_prior(data.get("swarm"), sources))
+        for name, count in counts.items():
+            if count != int(count):
+                raise ValueError(f"{name} has {count!a}; expected a number of tokens")
+            if sizes[name] and not count:
+                raise ValueError(f"{name} has the relative size {sizes[name]:g}, but no tokens")
+        priors = Priors(sizes, {name: int(count) for name, count in counts.items()})
+        block = data.get("data")
+        sources = block.get("sources") if isinstance(block, dict) else None
+        return _of_sources(priors, sources, data.get("swarm") or {}) if sources else priors
     except ValueError as error:
         raise InvalidInputError(f"cannot use the priors {path}: {error}") from None
+    except (AttributeError, KeyError, TypeError, ZeroDivisionError):
+        raise InvalidInputError(
+            f"cannot use the priors {path}: data.sources and swarm are not those of a generation "
+            "config"
+        ) from None
 
 
-def _of_sources(
-    sizes: Mapping[str, float],
-    counts: Mapping[str, int],
-    sources: Sequence[_Source],
-    manual: Mapping[str, float],
-) -> Priors:
+def _of_sources(priors: Priors, sources: list[Any], swarm: dict[str, Any]) -> Priors:
     """Give each source its share, split over its domains by their sizes, and sum up the frozen."""
-    natural = {s.name: math.fsum(sizes[d] for d in sizes if s.has(d)) for s in sources}
-    shares = {name: manual.get(name, size) for name, size in natural.items()}
-    total = math.fsum(shares.values()) if manual else 1.0
+    if swarm.get("manual_topic_prior") is not None:
+        raise ValueError(f"it has swarm.manual_topic_prior. {NOT_SUPPORTED}")
+    manual = _numbers(swarm, "manual_prior") if swarm.get("manual_prior") else {}
+    topics = {source["name"]: source.get("topics") or [] for source in sources}
+    if unknown := set(manual) - set(topics):
+        raise ValueError(f"swarm.manual_prior has {listed(unknown)}, which is no source")
+    sizes = {
+        name: {
+            d: size for d, size in priors.relative_sizes.items() if f"{d}:".startswith(f"{name}:")
+        }
+        for name in topics
+    }
+    natural = {name: math.fsum(of_source.values()) for name, of_source in sizes.items()}
+    total = math.fsum({**natural, **manual}.values()) if manual else 1.0
     relative_sizes: dict[str, float] = {}
     token_counts: dict[str, int] = {}
-    for source in sources:
-        share = shares[source.name] / total
-        counted = {domain: count for domain, count in counts.items() if source.has(domain)}
-        if source.is_frozen:
-            relative_sizes[source.name] = share
-            token_counts[source.name] = sum(counted.values())
+    for name, of_source in sizes.items():
+        share = manual.get(name, natural[name]) / total
+        pinned = sum(topic.get("weight") is not None for topic in topics[name])
+        if 0 < pinned < len(topics[name]):
+            raise ValueError(f"{name} pins {pinned} of {len(topics[name])} topics. {NOT_SUPPORTED}")
+        if share and not natural[name]:
+            raise ValueError(f"all relative_sizes of {name} are 0")
+        if pinned:
+            relative_sizes[name] = share
+            token_counts[name] = sum(priors.token_counts[domain] for domain in of_source)
             continue
-        if share and not natural[source.name]:
-            raise ValueError(f"all relative_sizes of {source.name} are 0")
-        factor = share / natural[source.name] if manual and share else float(share > 0)
-        relative_sizes |= {d: size * factor for d, size in sizes.items() if source.has(d)}
-        token_counts |= counted
-    mixed = tuple(
-        f"{source.name} pins {source.pinned} of {source.topics} topics, so its topics stay columns "
-        "of their own"
-        for source in sources
-        if 0 < source.pinned < source.topics
-    )
-    return Priors(relative_sizes, token_counts, mixed)
+        factor = share / natural[name] if share else 0.0
+        relative_sizes |= {domain: size * factor for domain, size in of_source.items()}
+        token_counts |= {domain: priors.token_counts[domain] for domain in of_source}
+    return Priors(relative_sizes, token_counts)
 
 
-def _sources(block: Any) -> list[_Source]:
-    """The sources under ``data`` of a generation config; none in any other file."""
-    found = []
-    sources = block.get("sources") if isinstance(block, dict) else None
-    for source in sources if isinstance(sources, list) else ():
-        if not isinstance(source, dict) or not isinstance(source.get("name"), str):
-            raise ValueError("data.sources has a source without a name")
-        topics = source.get("topics")
-        topics = [topic for topic in topics if isinstance(topic, dict)] if topics else []
-        pinned = sum(topic.get("weight") is not None for topic in topics)
-        found.append(_Source(source["name"], pinned, len(topics)))
-    return found
-
-
-def _manual_prior(swarm: Any, sources: Sequence[_Source]) -> dict[str, float]:
-    settings = swarm if isinstance(swarm, dict) else {}
-    if settings.get("manual_topic_prior") is not None:
-        raise ValueError(
-            "swarm.manual_topic_prior is not supported; write the priors that you want into a "
-            "priors block of their own"
-        )
-    if settings.get("manual_prior") is None:
-        return {}
-    manual = _numbers(settings, "manual_prior")
-    for name in manual:
-        if name not in {source.name for source in sources}:
-            raise ValueError(f"swarm.manual_prior has {name}, which is no source")
-    return manual
-
-
-def _numbers(block: dict[str, Any], key: str) -> dict[str, float]:
+def _numbers(block: Mapping[str, Any], key: str) -> dict[str, float]:
     values = block.get(key)
     if not isinstance(values, dict):
         raise ValueError(f"{key} does not map domains to numbers")
@@ -156,9 +120,3 @@ def _amount(domain: str, value: Any) -> float:
     if type(value) is bool or not (math.isfinite(number) and number >= 0):
         raise ValueError(f"{domain} has {value!a}; expected a number that is not negative")
     return number
-
-
-def _count(domain: str, number: float) -> int:
-    if number != int(number):
-        raise ValueError(f"{domain} has {number!a}; expected a number of tokens")
-    return int(number)

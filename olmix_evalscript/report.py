@@ -13,7 +13,6 @@ class Report:
 
     status: Callable[[str], None]  # what is being done, as a line that may be overwritten
     detail: Callable[[str], None]  # each call, for those who want to see it
-    step: Callable[[], None] = lambda: None  # one of the steps is over
 
 
 #: Listens from the start of a block to its end.

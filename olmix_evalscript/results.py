@@ -1,36 +1,20 @@
-"""Read evaluation results: the bits per byte of each run, step and task."""
+"""Fetch and read evaluation results: the bits per byte of each run, step and task."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import re
+import subprocess
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from olmix_evalscript.errors import FitError
-from olmix_evalscript.tasks import bpb_name
+from olmix_evalscript.evaluator import Evaluator, Result
 from olmix_evalscript.text import counted, shown
 
-#: How the keys of oe-eval's result files end; other files lie beside them.
-SUFFIX = "metrics-all.jsonl"
-#: Where a result has its BPB; the first one counts. The order is that of ``get_offline_evals`` in
-#: olmix (before 957ef4e) and regmixer; the last is what olmo-cookbook falls back on.
-BPB_KEYS = (
-    "bits_per_byte_corr",
-    "bits_per_byte_corr_macro",
-    "bits_per_byte",
-    "logits_per_byte_corr",
-)
-
-#: ``make_eval_run_name`` in olmo-cookbook's cookbook/cli/utils.py, without its suffixes. At step 0
-#: nothing is trained yet; the script does not evaluate it either.
-_MODEL = re.compile(r"(?P<run>.+)_step(?P<step>[1-9][0-9]{0,11})(-hf)?", re.DOTALL)
+#: What results of one task at one step must share, or they are not comparable.
+SHARED = ("metric", "num_instances", "is_converted")
+MOST_BPB = 1e9  # no language model is that bad
 
 
 @dataclass(frozen=True)
@@ -40,8 +24,8 @@ class Results:
     #: Run name, step and task to BPB; None where the task was evaluated without one.
     bpb: Mapping[str, Mapping[int, Mapping[str, float | None]]]
     tasks: tuple[str, ...] = ()  # all that these runs were evaluated on, sorted
-    others: tuple[str, ...] = ()  # models made from these runs: ``_bos``, a suffix
-    foreign_model: str = ""  # one that is none of these runs, if there is any
+    never_bpb: tuple[str, ...] = ()  # of the tasks that are wanted, those that cannot have BPB
+    others: tuple[str, ...] = ()  # models that are no plain checkpoint of these runs, sorted
     conflicts: Mapping[int, str] = field(default_factory=dict)  # step to why it cannot be compared
     warnings: Mapping[int, Sequence[str]] = field(default_factory=dict)  # by step
 
@@ -51,32 +35,63 @@ class Results:
         return sorted(step for step in steps if any(v is not None for v in steps[step].values()))
 
 
-class _Checkpoint(NamedTuple):
-    run: str
-    step: int
+def fetch(
+    evaluator: Evaluator, dashboard: str, folder: Path, status: Callable[[str], None]
+) -> None:
+    """Bring a folder up to date with the result files of a dashboard, by ``aws s3 sync``.
+
+    Args:
+        evaluator: Knows where they are.
+        dashboard: Its name, fit for a path.
+        folder: Where to; files that are up to date stay.
+        status: Hears how many files were fetched so far.
+
+    Raises:
+        FitError: If ``aws`` is missing or fails.
+    """
+    url = evaluator.results_url.format(dashboard=dashboard)
+    files = f"*{evaluator.results_suffix}"
+    command = ["aws", "s3", "sync", url, str(folder), "--exclude", "*", "--include", files]
+    command += ["--exact-timestamps", "--no-progress"]
+    status(f"Fetching results from {url}")
+    count, messages = 0, []
+    try:
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith("download: "):
+                    count += 1
+                    status(f"Fetching results from {url}: {counted(count, 'file')}")
+                elif line.strip():
+                    messages.append(line.strip())
+    except FileNotFoundError:
+        raise FitError(
+            f"cannot fetch {url}: aws is not installed. Install the AWS command line, or fetch the "
+            "results on another machine and use --results FOLDER."
+        ) from None
+    if process.returncode:
+        raise FitError(
+            f"cannot fetch {url}: {'; '.join(messages[:3]) or 'aws says nothing'} "
+            f"(aws exit status {process.returncode})"
+        )
 
 
-class _Result(NamedTuple):
-    model: str
-    task: str
-    value: Any
-    date: str  # current_date
-    location: str  # file and line
-    metric: str  # the key of the value
-    num_instances: Any
-    task_hash: Any  # of the task's settings; by load_task in oe-eval's run_eval.py
-
-
-_Newest = dict[str, dict[str, _Result]]  # by model and task
-
-
-def load(folder: Path, run_names: Collection[str], tasks: Collection[str]) -> Results:
+def load(
+    evaluator: Evaluator, folder: Path, run_names: Collection[str], tasks: Collection[str]
+) -> Results:
     """Read the results of some runs and tasks.
 
     Args:
-        folder: Searched for files that end in ``metrics-all.jsonl``.
-        run_names: The runs; a result counts for one if its model is the run name and ``_stepN``,
-            with or without ``-hf``.
+        evaluator: Knows the files and how to read them.
+        folder: Searched for them at any depth.
+        run_names: The runs.
         tasks: Names as they were evaluated.
 
     Raises:
@@ -84,252 +99,103 @@ def load(folder: Path, run_names: Collection[str], tasks: Collection[str]) -> Re
             BPB, or if two results contradict each other.
     """
     runs, wanted = frozenset(run_names), frozenset(tasks)
-    checkpoints: dict[str, _Checkpoint | None] = {}
-    newest: _Newest = {}
-    replaced: dict[int, list[_Result]] = defaultdict(list)
-    found_tasks = set()
-    try:
-        for result in _results(_result_files(folder)):
-            model, task = result.model, result.task
-            if model not in checkpoints:
-                checkpoints[model] = _checkpoint(model, runs)
-            checkpoint = checkpoints[model]
-            if checkpoint is None:
-                continue
-            found_tasks.add(task)
-            if task not in wanted:
-                continue
-            old = newest.setdefault(model, {}).setdefault(task, result)
-            if _is_newer(result, old):
-                newest[model][task] = result
-            if result.date != old.date and result.value != old.value:
-                replaced[checkpoint.step].append(result)
-    except OSError as error:
-        raise FitError(f"cannot read {error.filename or folder}: {error.strerror}") from None
-    known = {model: found for model, found in checkpoints.items() if found is not None}
-    foreign = [model for model in checkpoints if model not in known]
+    newest: dict[tuple[str, int, bool, str], Result] = {}
     warnings: dict[int, list[str]] = defaultdict(list)
+    replaced: dict[int, list[Result]] = defaultdict(list)
+    found_tasks, others = set(), set()
+    for result in _read(evaluator, folder):
+        if result.run_name not in runs:
+            others.add(result.model)
+            continue
+        found_tasks.add(result.task)
+        if result.task not in wanted:
+            continue
+        key = (result.run_name, result.step, result.is_converted, result.task)
+        old = newest.setdefault(key, result)
+        if old is not result:
+            newest[key] = _newer(old, result)
+            if old.date != result.date and old.bpb != result.bpb:
+                replaced[result.step].append(result)
     for step, results in replaced.items():
         warnings[step].append(
             f"{counted(len(results), 'result')} replaced by newer ones from another date, such as "
             f"{shown(results[0].task)} of {results[0].model}"
         )
-    bpb = _by_run(newest, known)
-    conflicts = _compare(newest, known, warnings)
-    _compare_forms(newest, known, warnings)
+    bpb: dict[str, dict[int, dict[str, float | None]]] = {}
+    for result in newest.values():
+        of_step = bpb.setdefault(result.run_name, {}).setdefault(result.step, {})
+        of_step.setdefault(result.task, None)
+        if result.bpb is not None:
+            of_step[result.task] = _bpb(result)
+    conflicts, other_settings = _compare(newest.values())
+    for step, problem in other_settings.items():
+        warnings[step].append(problem)
     return Results(
         bpb,
         tasks=tuple(sorted(found_tasks)),
-        others=tuple(sorted(model for model in foreign if _is_made_from(model, runs))),
-        foreign_model=foreign[0] if foreign else "",
+        never_bpb=tuple(task for task in tasks if not evaluator.has_bpb(task)),
+        others=tuple(sorted(others)),
         conflicts=conflicts,
         warnings=warnings,
     )
 
 
-def _checkpoint(model: str, runs: Collection[str]) -> _Checkpoint | None:
-    """The run and step of a model; None unless it is a plain checkpoint of these runs."""
-    match = _MODEL.fullmatch(model)
-    return _Checkpoint(match["run"], int(match["step"])) if match and match["run"] in runs else None
-
-
-def _is_made_from(model: str, runs: Collection[str]) -> bool:
-    return any(model[: match.start()] in runs for match in re.finditer("_", model))
-
-
-def _by_run(
-    newest: _Newest, checkpoints: Mapping[str, _Checkpoint]
-) -> dict[str, dict[int, dict[str, float | None]]]:
-    """Check all values, and join those of a checkpoint and its converted form."""
-    found: dict[str, dict[int, dict[str, float | None]]] = {}
-    first: dict[tuple[_Checkpoint, str], _Result] = {}  # checkpoint and task
-    for model, by_task in newest.items():
-        run, step = checkpoint = checkpoints[model]
-        of_step = found.setdefault(run, {}).setdefault(step, {})
-        for task, result in by_task.items():
-            number = None if result.value is None else _bpb(result)
-            if number is None:
-                of_step.setdefault(task, None)
-                continue
-            other = first.setdefault((checkpoint, task), result)
-            if other.value != result.value:
-                raise FitError(
-                    f"{shown(task)} has two values at step {step} of {run}: {other.value!r} of "
-                    f"{other.model} in {other.location}, {number!r} of {model} in "
-                    f"{result.location}. Keep the results of one of the two."
-                )
-            of_step[task] = number
-    return found
-
-
-def _bpb(result: _Result) -> float:
-    """The value as bits per byte; olmo-cookbook takes a value of 0 for none."""
-    try:
-        if type(result.value) in (int, float) and 0 < float(result.value) < math.inf:
-            return float(result.value)
-    except OverflowError:
-        pass
-    raise FitError(
-        f"{result.location}: {shown(result.task)} of {result.model} has the value "
-        f"{shown(str(result.value))}; expected bits per byte, a number above 0"
-    )
-
-
-# --- files --------------------------------------------------------------------------------
-
-
-def _result_files(folder: Path) -> Iterator[Path]:
-    """The files of results in a folder, at any depth."""
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    found = False
-    for root, folders, names in os.walk(folder, onerror=refuse):
-        folders.sort()
-        for name in sorted(names):
-            if name.endswith(SUFFIX):
-                found = True
-                yield Path(root, name)
-    if not found:
-        raise FitError(f"no metrics-all.jsonl file in {folder}")
-
-
-def _results(paths: Iterable[Path]) -> Iterator[_Result]:
-    """Each result in the files, without aggregates."""
-    for path in paths:
-        count = 0
-        with path.open("rb") as file:
-            for count, line in enumerate(file, start=1):
-                location = f"{path}:{count}"
-                try:
-                    record = json.loads(line.decode("utf-8"))
-                except (ValueError, RecursionError) as error:
-                    raise FitError(
-                        f"{location}: it is not a line of JSON, or is truncated ({error}). "
-                        "Fetch it again."
-                    ) from None
-                result = _result(record, location)
-                if result is not None:
-                    yield result
-        if not count:
-            raise FitError(f"{path}: it is empty. Fetch it again.")
-
-
-def _result(record: Any, location: str) -> _Result | None:
-    """A line's result; None for an aggregate. The fields are those of ``MetricsAll`` in
-    olmo-cookbook's cookbook/eval/datalake.py."""
-    try:
-        metadata = record["task_config"].get("metadata") or {}
-        task = metadata.get("alias") or record["task_name"]
-        metrics, config = record["metrics"], record["model_config"]
-        model, revision = config["model"], config.get("revision")
-        if not isinstance(model, str) or not isinstance(task, str):
-            raise TypeError
-        if (metadata.get("num_tasks") or 0) > 0:
-            return None
-        name = bpb_name(task)
-        keys = (*BPB_KEYS, "primary_score") if name == task else BPB_KEYS if name else ()
-        key = next((key for key in keys if metrics.get(key) is not None), "")
-        return _Result(
-            model=model if revision is None else f"{model}:{revision}",
-            task=task,
-            value=metrics.get(key),
-            date=record.get("current_date", ""),
-            location=location,
-            metric=key,
-            num_instances=record.get("num_instances"),
-            task_hash=record.get("task_hash"),
-        )
-    except (AttributeError, KeyError, TypeError):
+def _read(evaluator: Evaluator, folder: Path) -> Iterable[Result]:
+    paths = sorted(folder.rglob(f"*{evaluator.results_suffix}"))
+    if not paths:
         raise FitError(
-            f"{location}: it is not a result as oe-eval writes it; expected task_name, "
-            "task_config, metrics and model_config"
-        ) from None
+            f"no {evaluator.results_suffix} file in {folder}. Wait until an evaluation has "
+            "finished, or choose other results with --dashboard or --results."
+        )
+    for path in paths:
+        try:
+            yield from evaluator.read_results(path)
+        except OSError as error:
+            raise FitError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _is_newer(new: _Result, old: _Result) -> bool:
-    if new is old:
-        return False
-    dates = _date(old), _date(new)
-    if dates[0] == dates[1] and old.value != new.value:
+def _newer(old: Result, new: Result) -> Result:
+    if old.date == new.date and old.bpb != new.bpb:
         raise FitError(
             f"{shown(new.model)} has two results of {shown(new.task)} of the same date, in "
             f"{old.location} and in {new.location}"
         )
-    return dates[1] > dates[0]
+    return max(old, new, key=lambda result: result.date)
 
 
-def _date(result: _Result) -> datetime:
-    """The time of an evaluation, such as ``2026-02-01 00:00:00 UTC``."""
-    try:
-        text = re.sub(r" ?(UTC|Z)$", "+00:00", result.date)
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        raise FitError(
-            f"{result.location}: its current_date is {shown(str(result.date))}, so it is unclear "
-            "which of two results is the newer"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+def _bpb(result: Result) -> float:
+    """The value as bits per byte. A value of 0 is an evaluation that failed."""
+    if type(result.bpb) in (int, float) and 0 < result.bpb < MOST_BPB:
+        return float(result.bpb)
+    raise FitError(
+        f"{result.location}: {shown(result.task)} of {result.model} has the value "
+        f"{shown(str(result.bpb))}; expected bits per byte, a number above 0"
+    )
 
 
-# --- comparisons --------------------------------------------------------------------------
-
-
-def _compare(
-    newest: _Newest, checkpoints: Mapping[str, _Checkpoint], warnings: dict[int, list[str]]
-) -> dict[int, str]:
+def _compare(results: Iterable[Result]) -> tuple[dict[int, str], dict[int, str]]:
     """Compare how the results of a task at a step were made.
 
     Returns:
-        The steps with values of different metrics, or of different numbers of instances, and where.
+        By step, why results are not comparable; and where a task has other settings.
     """
-    first: dict[tuple[int, str, str], _Result] = {}  # step, task, what is compared
+    first: dict[tuple[int, str, str], Result] = {}  # by step, task and what is compared
     conflicts: dict[int, str] = {}
-    differing: dict[int, dict[str, tuple[_Result, _Result]]] = defaultdict(dict)  # step, task
-    for model, by_task in newest.items():
-        step = checkpoints[model].step
-        for task, result in by_task.items():
-            if result.value is None:
+    other_settings: dict[int, str] = {}
+    for result in results:
+        for what in (*SHARED, "task_hash"):
+            value = getattr(result, what)
+            if result.bpb is None or value is None:
                 continue
-            for what in ("metric", "num_instances", "task_hash"):
-                value = getattr(result, what)
-                if value is None:
-                    continue
-                other = first.setdefault((step, task, what), result)
-                if getattr(other, what) == value:
-                    continue
-                if what == "task_hash":
-                    differing[step].setdefault(task, (other, result))
-                else:
-                    conflicts.setdefault(
-                        step,
-                        f"the results of {shown(task)} at step {step} cannot be compared: {what} "
-                        f"is {shown(str(getattr(other, what)))} in {other.location} and "
-                        f"{shown(str(value))} in {result.location}. Evaluate one of them again.",
-                    )
-    for step, tasks in differing.items():
-        one, another = next(iter(tasks.values()))
-        warnings[step].append(
-            f"{counted(len(tasks), 'task')} evaluated with other settings (task_hash) for some "
-            f"variants, such as {shown(one.task)} of {one.model} and of {another.model}"
-        )
-    return conflicts
-
-
-def _compare_forms(
-    newest: _Newest, checkpoints: Mapping[str, _Checkpoint], warnings: dict[int, list[str]]
-) -> None:
-    """Compare whether checkpoints were evaluated converted, as -hf, or as they were saved."""
-    forms: dict[int, dict[str, set[bool]]] = defaultdict(lambda: defaultdict(set))
-    for model in newest:
-        run, step = checkpoints[model]
-        forms[step][run].add(model.endswith("-hf"))
-    for step, of_run in forms.items():
-        converted = [run for run, kinds in of_run.items() if kinds == {True}]
-        raw = [run for run, kinds in of_run.items() if kinds == {False}]
-        if converted and raw:
-            warnings[step].append(
-                f"{counted(len(converted), 'run')} evaluated converted (-hf), such as "
-                f"{converted[0]}, and {len(raw)} as saved, such as {raw[0]}"
+            other = first.setdefault((result.step, result.task, what), result)
+            others_value = getattr(other, what)
+            if value == others_value:
+                continue
+            found = conflicts if what in SHARED else other_settings
+            found.setdefault(
+                result.step,
+                f"results of {shown(result.task)} at step {result.step} cannot be compared: {what} "
+                f"is {shown(str(others_value))} in {other.location} and {shown(str(value))} in "
+                f"{result.location}",
             )
+    return conflicts, other_settings

@@ -13,18 +13,12 @@ import shlex
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timezone
 from importlib.resources import files
 from pathlib import Path
 
 from olmix_evalscript import __version__
-from olmix_evalscript.cookbook import (
-    BACKENDS,
-    DEFAULT_CLUSTER,
-    DEFAULT_PRIORITY,
-    NOT_ON_VLLM,
-    cluster_warnings,
-)
+from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
 from olmix_evalscript.files import write_whole
 from olmix_evalscript.model import FINISHED, Swarm
@@ -43,9 +37,9 @@ class Evaluation:
 
     tasks: tuple[str, ...]
     dashboard: str
-    cluster: str = DEFAULT_CLUSTER
-    model_backend: str = "olmo_core"  # one of BACKENDS
-    priority: str = DEFAULT_PRIORITY
+    cluster: str = COOKBOOK.default_cluster
+    model_backend: str = "olmo_core"  # one of its backends
+    priority: str = COOKBOOK.default_priority
     arguments: tuple[str, ...] = ()  # other options of olmo-cookbook-eval, one a word
 
 
@@ -58,9 +52,10 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     if evaluation.dashboard:
         check_name("dashboard", evaluation.dashboard)
     check_cluster("evaluation cluster", evaluation.cluster)
-    if evaluation.model_backend not in BACKENDS:
+    if evaluation.model_backend not in COOKBOOK.backends:
         raise UsageError(
-            f"{evaluation.model_backend!r} is not a model backend: expected {', '.join(BACKENDS)}"
+            f"{evaluation.model_backend!r} is not a model backend: expected "
+            f"{', '.join(COOKBOOK.backends)}"
         )
     if evaluation.priority not in ("low", "normal", "high", "urgent"):
         raise UsageError(
@@ -71,7 +66,7 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
 
 def evaluation_warnings(evaluation: Evaluation) -> list[str]:
     """Warn about names that may be typed wrong, a line each."""
-    return [*task_warnings(evaluation.tasks), *cluster_warnings(evaluation.cluster)]
+    return [*task_warnings(evaluation.tasks), *COOKBOOK.cluster_warnings(evaluation.cluster)]
 
 
 def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
@@ -102,8 +97,8 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
             )
     backend, tasks, hf_tasks = evaluation.model_backend, evaluation.tasks, []
     if backend == "vllm":
-        hf_tasks = [task for task in tasks if task in NOT_ON_VLLM]
-        tasks = tuple(task for task in tasks if task not in NOT_ON_VLLM)
+        hf_tasks = [task for task in tasks if task in COOKBOOK.not_on_vllm]
+        tasks = tuple(task for task in tasks if task not in COOKBOOK.not_on_vllm)
     if not tasks:
         backend, tasks, hf_tasks = "hf", evaluation.tasks, []
     evaluation = replace(evaluation, model_backend=backend, tasks=tasks)
@@ -112,12 +107,12 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
         "s3": "list_s3" in listers or "list_weka" in listers,
         "gs": "list_gs" in listers,
         "weka": "list_weka" in listers,
-        "converted": bool(BACKENDS[backend].suffix),
+        "converted": bool(COOKBOOK.backends[backend].suffix),
         "one_call": not hf_tasks,
         "hf_tasks": bool(hf_tasks),
     }
     blocks = {
-        "header": _header(swarm, evaluation, today),
+        "header": _header(swarm, evaluation, len(tasks) + len(hf_tasks), today),
         "settings": [
             *_settings(swarm, evaluation, hf_tasks),
             "",
@@ -141,11 +136,11 @@ def _lister(root: str) -> str:
     return "list_" + root.lstrip("/").partition(":")[0].partition("/")[0]
 
 
-def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
+def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> list[str]:
     name = f"olmix-{swarm.group_id}.sh"
     lines = [
         f"Evaluate the {counted(len(swarm.ready), 'variant')} of swarm {swarm.name} "
-        f"(group {swarm.group_id}) on {counted(len(evaluation.tasks), 'task')}.",
+        f"(group {swarm.group_id}) on {counted(tasks, 'task')}.",
         f"Made by olmix-evalscript {__version__} on {today.isoformat()} (UTC).",
         "",
     ]
@@ -166,7 +161,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
         "  --list        show each variant's checkpoint, or why it is held back; submit nothing",
         "  --dry-run     pass --dry-run on to olmo-cookbook-eval; submit and record nothing",
         "  --only LIST   only these variants, such as 0,3,5-9",
-        "  --step N      step N; by default the latest of more than half of all variants",
+        "  --step N      evaluate step N; by default the latest of more than half of all variants",
         "  --again       also submit what was submitted before; by default it is skipped",
         "  --jobs N      submit N variants at a time",
         "  --yes         do not ask before submitting; without a terminal it never asks",
@@ -176,22 +171,23 @@ def _header(swarm: Swarm, evaluation: Evaluation, today: date) -> list[str]:
 
 
 def _settings(swarm: Swarm, evaluation: Evaluation, hf_tasks: Sequence[str]) -> list[str]:
-    backend = BACKENDS[evaluation.model_backend]
+    backend = COOKBOOK.backends[evaluation.model_backend]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     unfinished = ""
     if training:
-        unfinished = f"{variants_named(training)} had not finished when this script was made"
+        unfinished = f"{variants_named(training)} had not finished when this was made"
     return [
         f"GROUP_ID={_quote(swarm.group_id)}",
         f"DASHBOARD={_quote(evaluation.dashboard)}",
         f"CLUSTER={_quote(evaluation.cluster)}",
         f"PRIORITY={_quote(evaluation.priority)}",
-        f"MODEL_BACKEND={_quote(evaluation.model_backend)} SUFFIX={_quote(backend.suffix)}",
-        f"NEEDED={_quote(' '.join(backend.needed))} # all in a complete stepN",
+        f"MODEL_BACKEND={_quote(evaluation.model_backend)} SUFFIX={_quote(backend.suffix)}"
+        f" # it reads stepN{backend.suffix}",
+        f"NEEDED={_quote(' '.join(backend.needed))} # else stepN is incomplete",
         *_array("EVAL_ARGS", evaluation.arguments, "other options of olmo-cookbook-eval"),
         *_array("TASKS", evaluation.tasks),
         *(_array("HF_TASKS", hf_tasks, "do not run on vllm") if hf_tasks else ()),
-        f"UNFINISHED={_quote(unfinished)}",
+        f"UNFINISHED={_quote(unfinished)} # which variants had not finished when this was made",
     ]
 
 
@@ -223,11 +219,15 @@ def _variants(swarm: Swarm, roots: Sequence[str]) -> list[str]:
         "RUNS=( # [variant]=the folder of its checkpoints",
         *(line for _, line in sorted(rows)),
         ")",
-        "list_files() { # all files of these runs, tensors (__0_0.distcp, ...) as one",
-        *(f"  {call} &&" for call in calls[:-1]),
-        f"  {calls[-1]}",
-        "}",
+        *_list_files(calls),
     ]
+
+
+def _list_files(calls: Sequence[str]) -> list[str]:
+    comment = "# tensors (__0_0.distcp, ...) as one"
+    if len(calls) == 1:
+        return [f"list_files() {{ {calls[0]}; }} {comment}"]
+    return [f"list_files() {{ {comment}", *(f"  {c} &&" for c in calls[:-1]), f"  {calls[-1]}", "}"]
 
 
 def _listing(root: str, beginning: str) -> str:
@@ -269,12 +269,7 @@ def _array(name: str, values: Sequence[str], comment: str = "") -> list[str]:
 
 
 def write_script(path: Path, script: str, *, force: bool = False) -> None:
-    """Write a script that can be executed; keep one that somebody edited.
-
-    Args:
-        path: Where to; missing folders are made.
-        script: As `render` gives it.
-        force: Replace whatever is there.
+    """Write a script that can be executed.
 
     Raises:
         InvalidInputError: If it cannot be written, or, without force, the file there was edited or
@@ -309,3 +304,25 @@ def _checksum(script: str) -> str:
     """A checksum of all but itself and the date."""
     text = _MADE_BY.sub(r"\1.", _CHECKSUM.sub("", script, count=1), count=1)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def script_path(output_dir: Path, group_id: str) -> Path:
+    """Where the script of a group lies."""
+    return output_dir / f"olmix-{group_id}.sh"
+
+
+def today() -> date:
+    """The day in UTC, or the one that SOURCE_DATE_EPOCH sets.
+
+    Raises:
+        InvalidInputError: If SOURCE_DATE_EPOCH is not a number of seconds.
+    """
+    seconds = os.environ.get("SOURCE_DATE_EPOCH")
+    try:
+        if seconds:
+            return datetime.fromtimestamp(int(seconds), timezone.utc).date()
+    except (ValueError, OverflowError, OSError):
+        raise InvalidInputError(
+            f"SOURCE_DATE_EPOCH is {seconds!r}: expected seconds since 1970, or nothing"
+        ) from None
+    return datetime.now(timezone.utc).date()

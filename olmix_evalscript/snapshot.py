@@ -31,7 +31,7 @@ def dump(group_id: str, experiments: Sequence[Experiment]) -> str:
     """
     saved = [_to_data(reading) for reading in relevant(group_id, experiments)]
     data = {"version": VERSION, "group_id": group_id, "experiments": saved}
-    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=10_000)
+    text: str = yaml.safe_dump(data, sort_keys=False, width=10_000)
     return text
 
 
@@ -55,11 +55,6 @@ def load(path: Path, group_id: str) -> list[Experiment]:
         ) from None
 
 
-class _Dumper(yaml.SafeDumper):
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
 def _to_data(reading: Reading) -> dict[str, Any]:
     experiment = reading.experiment
     data: dict[str, Any] = {
@@ -71,19 +66,16 @@ def _to_data(reading: Reading) -> dict[str, Any]:
         "status": experiment.status,
     }
     if reading.problem:
-        data["problem"] = reading.problem
-    elif reading.checkpoints:
-        mentioned = [f"{mention.run_name}_step{mention.step}" for mention in reading.checkpoints]
-        data["tasks"] = [{"arguments": mentioned, "clusters": []}]
-    else:
-        data["tasks"] = [
-            {
-                "arguments": list(trainer_words(task.words) or ()),
-                "clusters": [] if run.cluster else list(task.clusters),
-            }
-            for run, task in reading.runs
-        ]
-    return data
+        return {**data, "problem": reading.problem}
+    tasks = [
+        {
+            "arguments": list(trainer_words(task.words) or ()),
+            "clusters": [] if run.cluster else list(task.clusters),
+        }
+        for run, task in reading.runs
+    ]
+    mentioned = [f"{run_name}_step{step}" for run_name, step in reading.checkpoints]
+    return {**data, "tasks": tasks or [{"arguments": mentioned, "clusters": []}]}
 
 
 def _from_data(data: Any) -> Experiment:

@@ -41,9 +41,8 @@ class ExperimentSource:
         from olmix_evalscript import beaker
 
         since = self.since or datetime.now(timezone.utc) - SCANNED
-        return beaker.scan(
-            beaker.Search(self.workspaces, self.author, mine, since, self.timeout), report
-        )
+        search = beaker.Search(self.workspaces, self.author, mine, since, self.timeout)
+        return beaker.scan(search, report)
 
     def experiments(self, group_id: str, reporting: Reporting) -> list[Experiment]:
         """All experiments that may belong to the group; Beaker's are newest first.
@@ -99,35 +98,28 @@ class ExperimentSource:
             raise SwarmError(
                 f"none of the {len(others)} variants of {swarm.group_id} is {status} ({have})"
             )
-        problem = f"no experiment on Beaker carries the ID {swarm.group_id}{self._limits()}"
+        limits = {"workspace": not self.assumed and self.workspaces, "author": self.author}
+        given = [
+            f"--{option}" for option, value in {**limits, "since": self.since}.items() if value
+        ]
+        problem = f"no experiment on Beaker carries the ID {swarm.group_id}"
         if found:
             problem = (
                 f"{found} experiments carry the ID {swarm.group_id}, but none trains a run of "
                 "that group"
             )
-        raise SwarmError(
-            f"{problem}. Try `olmix-evalscript list` to see which swarms there are{self._scan()}."
-        )
-
-    def _limits(self) -> str:
-        """The options that limit the search, for a message."""
-        options = (
-            ("--workspace", self.workspaces and not self.assumed),
-            ("--author", self.author),
-            ("--since", self.since),
-        )
-        given = ", ".join(option for option, value in options if value)
-        return f" (searched with {given})" if given else ""
+        elif given:
+            problem += f" (searched with {', '.join(given)})"
+        hint = "Try `olmix-evalscript list` to see which swarms there are"
+        if self.snapshot is None and not self.scan:
+            hint += f", or, if its runs were named by hand, try again with `{self._scan()}`"
+        raise SwarmError(f"{problem}. {hint}.")
 
     def _scan(self) -> str:
-        """The scan to try, for a message; empty if it was tried."""
-        if self.snapshot is not None or self.scan:
-            return ""
+        """The options of a scan within the same limits."""
         options = "--scan"
         if not self.workspaces:
             from olmix_evalscript.beaker import default_workspace
 
             options += f" -w {default_workspace() or 'OWNER/NAME'}"
-        if not self.since:
-            options += " --since 30d"
-        return f", or, if its runs were named by hand, try again with `{options}`"
+        return options if self.since else f"{options} --since 30d"

@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import count
 
 from olmix_evalscript.command import parse_trainer
@@ -36,14 +37,6 @@ _PART_OF_A_NAME = re.compile(r"\A[^._-]*(?:[._-]|\Z)")
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """A checkpoint as a name or command mentions it: ``RUN_stepN`` or ``RUN/stepN``."""
-
-    run_name: str  # perhaps with something in front, such as "lmeval-"
-    step: int
-
-
-@dataclass(frozen=True)
 class Reading:
     """What one experiment says of itself."""
 
@@ -51,7 +44,9 @@ class Reading:
     runs: tuple[tuple[TrainerRun, Task], ...] = ()  # distinct ones; replicas share one
     problem: str = ""  # why its runs cannot be read
     problem_group: str | None = None  # the group of that run, where its command tells it
-    checkpoints: tuple[Checkpoint, ...] = ()  # of a job that trains nothing
+    #: Of a job that trains nothing: run name, perhaps with something in front such as "lmeval-",
+    #: and step of each ``RUN_stepN`` or ``RUN/stepN`` that its name or commands mention.
+    checkpoints: tuple[tuple[str, int], ...] = ()
 
     def may_be_of(self, group_id: str) -> bool:
         """Whether an experiment that cannot be read may train a run of the group."""
@@ -151,14 +146,13 @@ def read(experiment: Experiment) -> Reading:
     return Reading(experiment, checkpoints=tuple(dict.fromkeys(_checkpoints(experiment))))
 
 
-def _checkpoints(experiment: Experiment) -> Iterator[Checkpoint]:
-    """The checkpoints that a job's name and commands mention."""
+def _checkpoints(experiment: Experiment) -> Iterator[tuple[str, int]]:
     words = (word for task in experiment.tasks for word in task.words)
     for text in (experiment.name, *words):
         for step in _STEP.finditer(text) if "step" in text else ():
             before = text[max(0, step.start() - _LONGEST_NAME) : step.start()]
             if name := _RUN_NAME_BEFORE.search(before):
-                yield Checkpoint(name[0], int(step[1]))
+                yield name[0], int(step[1])
 
 
 def _assemble(
@@ -166,10 +160,10 @@ def _assemble(
 ) -> Swarm:
     launches: list[_Launch] = []
     unreadable: list[Reading] = []
-    sessions = sum(reading.experiment.is_session for reading in readings)
-    other_jobs = other_groups = 0
+    sessions = other_jobs = other_groups = 0
     for reading in readings:
         if reading.experiment.is_session:
+            sessions += 1
             continue
         mine = [(run, task) for run, task in reading.runs if run.group_id == group_id]
         try:
@@ -193,15 +187,15 @@ def _assemble(
         name=name_of(kept or variants),
         variants=tuple(kept),
         warnings=tuple(swarm_warnings(variants, kept)),
-        unreadable=tuple(sorted(_named_problem(reading) for reading in unreadable)),
+        unreadable=tuple(sorted(_problem(reading) for reading in unreadable)),
         skipped=Skipped(other_jobs, other_groups, sessions, others),
         created=max((experiment.created for experiment in newest), default=None),
     )
 
 
-def _named_problem(reading: Reading) -> str:
-    name = f"{shown(reading.experiment.name)} ({shown(reading.experiment.id)})"
-    return f"{name}: {printable(reading.problem)}"
+def _problem(reading: Reading) -> str:
+    name, id = shown(reading.experiment.name), shown(reading.experiment.id)
+    return f"{name} ({id}): {printable(reading.problem)}"
 
 
 def relevant(group_id: str, experiments: Iterable[Experiment]) -> list[Reading]:
@@ -228,28 +222,24 @@ def _evaluated(reading: Reading, run_names: Iterable[str]) -> Iterator[tuple[str
 
     A job's own name may have more in front of a run name; the longest run name that fits counts.
     """
-    for checkpoint in reading.checkpoints:
-        name = checkpoint.run_name
-        while name:
-            if name in run_names:
-                yield name, checkpoint.step
-                break
+    for mention, step in reading.checkpoints:
+        name = mention
+        while name and name not in run_names:
             name = _PART_OF_A_NAME.sub("", name)
+        if name:
+            yield name, step
 
 
 def _with_evaluations(variants: Sequence[Variant], readings: Sequence[Reading]) -> list[Variant]:
     jobs: dict[str, list[EvaluationJob]] = {variant.run_name: [] for variant in variants}
-    for reading in readings:
-        for name, step in dict.fromkeys(_evaluated(reading, jobs)):
+    for reading in sorted(readings, key=_created, reverse=True):
+        for name, step in sorted(set(_evaluated(reading, jobs)), reverse=True):
             jobs[name].append(EvaluationJob(replace(reading.experiment, tasks=()), step))
-    return [
-        replace(variant, evaluations=tuple(sorted(found, key=_newest_first, reverse=True)))
-        for variant, found in zip(variants, jobs.values(), strict=True)
-    ]
+    return [replace(variant, evaluations=tuple(jobs[variant.run_name])) for variant in variants]
 
 
-def _newest_first(job: EvaluationJob) -> tuple[object, ...]:
-    return job.experiment.created, job.experiment.id, job.step
+def _created(each: Reading | _Launch) -> tuple[datetime, str]:
+    return each.experiment.created, each.experiment.id
 
 
 def _launch(reading: Reading, run: TrainerRun, task: Task, checkpoint_root: str | None) -> _Launch:
@@ -303,15 +293,8 @@ def numbered(runs: Iterable[TrainerRun]) -> dict[str, int]:
 
 def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
     """One variant of all the experiments that ran it: a success counts before what is newer."""
-    launches = sorted(
-        launches,
-        key=lambda launch: (
-            launch.experiment.status == "succeeded",
-            launch.experiment.created,
-            launch.experiment.id,
-        ),
-        reverse=True,
-    )
+    launches = sorted(launches, key=_created, reverse=True)
+    launches.sort(key=lambda launch: launch.experiment.status != "succeeded")
     first = launches[0]
     notes = list(first.notes)
     others = sorted({launch.directory for launch in launches} - {first.directory})

@@ -66,12 +66,15 @@ def swarm_warnings(found: Sequence[Variant], kept: Sequence[Variant]) -> list[st
     named = [variant for variant in kept if variant.swarm_name]
     warnings += _more_than_one("trainer", kept, lambda v: v.run.trainer)
     warnings += _more_than_one("user", kept, lambda v: v.run.user)
-    warnings += _more_than_one("cluster", kept, lambda v: _todays_name(v.run.cluster))
+    warnings += _more_than_one(
+        "cluster", kept, lambda v: FORMER_NAMES.get(v.run.cluster or "", v.run.cluster)
+    )
     warnings += _more_than_one("checkpoint root", saved, lambda v: v.checkpoint_root)
     warnings += _more_than_one("swarm name", named, lambda v: v.swarm_name)
     for what, of in SETTINGS.items():
         warnings += _more_than_one(what, kept, lambda v, of=of: of(v.run))  # type: ignore[misc]
-    if _mostly_one([variant.run.seed for variant in kept]):
+    seeds = Counter(variant.run.seed for variant in kept)
+    if 2 * max(seeds.values(), default=0) > len(kept):  # else each has its own
         warnings += _more_than_one("seed", kept, lambda v: v.run.seed)
     for status in ("failed", "canceled"):
         numbers = [v.number for v in kept if v.status == status]
@@ -83,16 +86,6 @@ def swarm_warnings(found: Sequence[Variant], kept: Sequence[Variant]) -> list[st
             by_note[note].append(variant.number)
     warnings += [f"{variants_named(numbers)}: {note}" for note, numbers in by_note.items()]
     return warnings
-
-
-def _todays_name(cluster: str | None) -> str | None:
-    """A cluster's name, the same for all of its names."""
-    return cluster and FORMER_NAMES.get(cluster, cluster)
-
-
-def _mostly_one(values: Sequence[object]) -> bool:
-    (_, most), *_ = Counter(values).most_common(1) or [(None, 0)]
-    return 2 * most > len(values)
 
 
 def _more_than_one(

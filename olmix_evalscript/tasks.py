@@ -72,13 +72,7 @@ def task_warnings(tasks: Iterable[str]) -> list[str]:
     for task in tasks:
         if task in known_tasks():
             continue
-        if set(task.split(",")) & set(known_tasks()):
-            warnings.append(f"unknown task {task}: give --task once for each task")
-        elif sets := difflib.get_close_matches(task, task_sets(), n=1, cutoff=0.8):
-            warnings.append(f"unknown task {task}: did you mean --task-set {sets[0]}?")
-        elif whole_family := _family_named(task.partition(":")[0]):
-            warnings.append(f"unknown task {task}: {whole_family}")
-        elif similar := similar_tasks(task):
+        if similar := similar_tasks(task):
             warnings.append(f"unknown task {task}: did you mean {' or '.join(similar)}?")
         else:
             others.append(task)
@@ -88,28 +82,12 @@ def task_warnings(tasks: Iterable[str]) -> list[str]:
     return warnings
 
 
-def _family_named(prefix: str) -> str:
-    """How to get all tasks of a set that begin with a name, such as ``mmlu``, if there are any."""
-    for name in task_sets():
-        count = sum(task.startswith((f"{prefix}_", f"{prefix}:")) for task in task_set(name))
-        if count > 1:
-            return (
-                f"{count} known ones begin with it; pass them all with "
-                f"$(olmix-evalscript tasks {name} | sed -n 's/^{prefix}[_:]/-t &/p')"
-            )
-    return ""
-
-
 def similar_tasks(task: str) -> list[str]:
-    """Known names that are like one as a whole, or else in the part before the first colon."""
-    by_bare: dict[str, list[str]] = {}
-    for known in known_tasks():
-        by_bare.setdefault(known.partition(":")[0], []).append(known)
-    near = difflib.get_close_matches(task.partition(":")[0], by_bare, n=3, cutoff=0.75)
-    return (
-        difflib.get_close_matches(task, known_tasks(), n=3, cutoff=0.75)
-        or [known for name in near for known in by_bare[name]][:3]
-    )
+    """Known names, of sets too, that are like one as a whole, or else before the first colon."""
+    names = (*known_tasks(), *task_sets())
+    bare = {name.partition(":")[0]: name for name in reversed(names)}
+    near = difflib.get_close_matches(task.partition(":")[0], bare, n=3, cutoff=0.75)
+    return difflib.get_close_matches(task, names, n=3, cutoff=0.75) or [bare[name] for name in near]
 
 
 @dataclass(frozen=True)
@@ -135,26 +113,6 @@ def fit_column(task: str) -> str:
     return task.replace("bpb:", "").replace(":full", "")
 
 
-def bpb_name(task: str) -> str | None:
-    """The name under which olmo-cookbook reports a task's bits per byte.
-
-    Source: ``make_bpb_name`` in olmo-cookbook's cookbook/eval/results.py.
-
-    Returns:
-        None for multiple choice and masked perplexity, which have none, and for names that only
-        begin like a task of bits per byte, such as ``x:bpb_acc``.
-    """
-    if re.search(r":bpb(?=:|$)", task):
-        return task
-    if re.search(r":mc(?=:|$)|_masked_ppl$|:bpb", task):
-        return None
-    name, replaced = re.subn(r":rc(?=:|$)", ":bpb", task)
-    if replaced:
-        return name
-    head, colons, suite = task.partition("::")
-    return f"{head}:bpb{colons}{suite}"
-
-
 def known_task(column: str) -> str | None:
     """The known task that a fit means by a column's name: the one of just that name, or else the
     one with that column."""
@@ -175,6 +133,5 @@ def _families() -> Mapping[str, str]:
     return found
 
 
-#: The 106 tasks of ``olmo3-offline`` and the 16 of ``offline-bpb``.
+#: The 106 tasks of ``olmo3-offline``.
 OLMO3_OFFLINE_TASKS = task_set("olmo3-offline")
-OFFLINE_BPB_TASKS = task_set("offline-bpb")

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable
 from olmix_evalscript.errors import UsageError
 
 _NAME = re.compile(r"(?!-)(?!\.+$)(?!.*\.\.)[A-Za-z0-9._-]{1,255}")
-_CLUSTER = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,255}")
 
 
 def check_group_id(group_id: str) -> str:
@@ -19,15 +18,10 @@ def check_group_id(group_id: str) -> str:
     """
     if not re.fullmatch(r"[0-9a-f]{8}", group_id):
         similar = " or ".join(dict.fromkeys(group_ids_in(group_id.lower())))
-        raise UsageError(
-            f"{shown(group_id)} is not a group ID: "
-            + (
-                f"did you mean {similar}?"
-                if similar
-                else "expected 8 characters of 0-9 and a-f such as 58362402. "
-                "Try `olmix-evalscript list` to see yours."
-            )
-        )
+        hint = "expected one such as 58362402. Try `olmix-evalscript list` to see yours."
+        if similar:
+            hint = f"did you mean {similar}?"
+        raise UsageError(f"{shown(group_id)} is not a group ID: {hint}")
     return group_id
 
 
@@ -42,23 +36,22 @@ def check_name(what: str, value: str) -> str:
     Raises:
         UsageError: If it is not.
     """
-    return _check(what, value, _NAME, "letters, digits, '.', '_' and '-'")
+    if not _NAME.fullmatch(value):
+        raise UsageError(
+            f"{what} {shown(value)} is not accepted: expected letters, digits, '.', '_' and '-', "
+            "no leading '-' and no '..'"
+        )
+    return value
 
 
 def check_cluster(what: str, value: str) -> str:
-    """Return a cluster's name if it is fit for a script.
+    """Return a cluster such as ``ai2/jupiter`` if each of its names is one as in `check_name`.
 
     Raises:
-        UsageError: If it is not.
+        UsageError: If one is not.
     """
-    return _check(what, value, _CLUSTER, "letters, digits, '.', '_', '-' and '/'")
-
-
-def _check(what: str, value: str, pattern: re.Pattern[str], allowed: str) -> str:
-    if not pattern.fullmatch(value):
-        raise UsageError(
-            f"{what} {shown(value)} is not accepted: expected {allowed}, no leading '-' and no '..'"
-        )
+    for name in value.split("/"):
+        check_name(what, name)
     return value
 
 

@@ -36,7 +36,6 @@ class Trainer:
     flags: tuple[str, ...]  # those that take none
     rules: tuple[Rule, ...]  # the first that fits decides; the last fits always
     run_names: tuple[str, ...]  # patterns, with {group} in them
-    default_weka: bool  # what a missing -w means
     settled: datetime | None = None  # until then its branches saved to different places
 
     def directory(self, *, cluster: str, weka: bool, launched: datetime) -> str:
@@ -100,7 +99,6 @@ OLMIX = Trainer(
         Rule(S3),
     ),
     run_names=(_NAME_GROUP_NUMBER,),
-    default_weka=False,
 )
 
 #: src/regmixer/train.py of allenai/regmixer, and src/regmixer/model/transformer.py at 551585a,
@@ -123,7 +121,6 @@ REGMIXER = Trainer(
         Rule(NODE),
     ),
     run_names=(_NAME_GROUP_NUMBER, _NAME_NUMBER_GROUP),  # the latter in its first weeks
-    default_weka=False,
     settled=_day("2025-06-01"),
 )
 

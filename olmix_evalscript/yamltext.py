@@ -28,11 +28,11 @@ def load(text: str) -> Any:
     try:
         _check_size(text)
         return yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        place = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValueError(f"{error.problem or error.context}{place}") from None
     except yaml.YAMLError as error:
-        raise ValueError(str(error).splitlines()[0]) from None
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ValueError(f"{problem}{place}") from None
 
 
 def load_file(path: Path, what: str) -> Any:

@@ -98,17 +98,14 @@ def run(tmp_path: Path, environment: dict[str, str], capfd: pytest.CaptureFixtur
 
     def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         capfd.readouterr()
-        on_interrupt = signal.getsignal(signal.SIGINT)
         with (
             mock.patch.dict(os.environ, {**environment, **more}, clear=True),
             pytest.MonkeyPatch.context() as patch,
         ):
             patch.chdir(folder)
             patch.setattr(sys, "argv", ["olmix-evalscript", *arguments])
-            patch.setattr(sys.modules["__main__"], "__package__", None)  # as in its script
             with pytest.raises(SystemExit) as end:
                 main()
-        signal.signal(signal.SIGINT, on_interrupt)
         out, err = capfd.readouterr()
         return subprocess.CompletedProcess(arguments, int(end.value.code or 0), out, err)
 

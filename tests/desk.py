@@ -28,8 +28,8 @@ LONG = 60  # seconds; what takes longer hangs
 
 # All the programs that a script may use besides olmo-cookbook-eval and those for storage.
 USERLAND = (
-    "awk", "cat", "cksum", "date", "find", "grep", "ls", "mkdir", "mktemp", "mv", "paste", "ps",
-    "rm", "sed", "sleep", "sort", "tail", "tr", "uniq",
+    "awk", "basename", "cat", "cksum", "cut", "date", "find", "grep", "ls", "mkdir", "mktemp", "mv",
+    "paste", "ps", "rm", "sed", "sleep", "sort", "tail", "tee", "tr", "uname", "uniq",
 )  # fmt: skip
 
 # What OLMo-core's Checkpointer.latest_checkpoint looks for in a step.
@@ -152,7 +152,7 @@ class Desk:
             until(lambda: wait_for in self.started())
             os.write(terminal, typed)
         if again:
-            time.sleep(0.3)  # the first signal has been handled
+            time.sleep(2.5)  # what comes sooner may be the same signal once more
             os.write(terminal, again)
         output = b""
         try:

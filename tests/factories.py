@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 from olmix_evalscript.model import Experiment, Swarm, Task, TrainerRun, Variant
 from olmix_evalscript.swarm import build_swarm
@@ -61,24 +62,16 @@ def experiment(
     run_name: str,
     *,
     name: str | None = None,
-    group: str = GROUP,
-    cluster: str | None = "ai2/neptune-cirrascale",
-    user: str | None = "KYLEL",
-    weka: bool = False,
     minutes: int = 0,
     status: str = "succeeded",
-    constraints: tuple[str, ...] = (),
-    script: str = "olmix/launch/train.py",
     author: str = "kylel",
+    constraints: tuple[str, ...] = (),
     tasks: int = 1,
-    more: Sequence[str] = (),
+    **options: Any,
 ) -> Experiment:
-    """An experiment that trains a run."""
-    words = trainer_words(
-        run_name, group=group, cluster=cluster, user=user, weka=weka, script=script, more=more
-    )
+    """An experiment that trains a run; the options are those of `trainer_words`."""
     return job(
-        *words,
+        *trainer_words(run_name, **options),
         name=name or run_name,
         minutes=minutes,
         status=status,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -172,7 +171,6 @@ def test_a_server_that_accepts_and_is_silent_ends_with_the_timeout(beaker_folder
 @pytest.mark.parametrize(
     ("hook", "message"),
     [
-        (lambda request: time.sleep(1), "not answer within .*DEADLINE_EXCEEDED"),
         (refusing(Code.RESOURCE_EXHAUSTED), "not answer within .*RESOURCE_EXHAUSTED"),
         (lambda request: b"\x0a\x02\xff\xfe", "Beaker's answer to ListWorkloads is INTERNAL"),
     ],
@@ -203,9 +201,9 @@ def test_a_server_that_dies_during_a_listing_leaves_no_file(
     assert list((tmp_path / "work").rglob("*")) == []
 
 
-@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED])
-def test_a_failure_that_passes_is_tried_again(serve: Serve, code: grpc.StatusCode) -> None:
-    serve(FakeBeaker(variants(60))).hooks["ListWorkloads"] = refusing(code, first=1, times=1)
+def test_a_failure_that_passes_is_tried_again(serve: Serve) -> None:
+    hooks = serve(FakeBeaker(variants(60))).hooks
+    hooks["ListWorkloads"] = refusing(Code.UNAVAILABLE, first=1, times=1)
 
     assert len(find()) == 60
 
@@ -233,22 +231,19 @@ def test_an_unknown_name_is_reported(serve: Serve, limits: dict[str, Any], messa
         find(**limits)
 
 
-@pytest.mark.parametrize(
-    ("method", "away"),
-    [("ListWorkloads", True), ("ListWorkloads", False), ("GetExperimentYamlSpec", False)],
-)
+@pytest.mark.parametrize("away", [True, False])
 def test_ctrl_c_ends_it_long_before_the_timeout(
-    beaker_of: Serve, environment: dict[str, str], tmp_path: Path, method: str, away: bool
+    beaker_of: Serve, environment: dict[str, str], tmp_path: Path, away: bool
 ) -> None:
-    fake = beaker_of(FakeBeaker(variants(60), lists_commands=False))
-    fake.hooks[method] = lambda request: fake.closing.wait(LONG) and None
+    fake = beaker_of(FakeBeaker(variants(1)))
+    fake.hooks["ListWorkloads"] = lambda request: fake.closing.wait(LONG) and None
     if away:
-        fake.hooks[method] = refusing(Code.UNAVAILABLE)
+        fake.hooks["ListWorkloads"] = refusing(Code.UNAVAILABLE)
     command = ["olmix-evalscript", "generate", GROUP]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     )
-    until(lambda: fake.calls[method])
+    until(lambda: fake.calls["ListWorkloads"])
 
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=LONG)
@@ -269,7 +264,7 @@ def test_a_spec_that_beaker_does_not_give_is_a_problem_of_its_experiment(serve: 
     assert problems == {"", "Beaker does not give its spec (NOT_FOUND)"}
 
 
-@pytest.mark.parametrize("seconds", [-(2**63), -62_135_596_801, 253_402_300_800, 2**63 - 1])
+@pytest.mark.parametrize("seconds", [-(2**63), 253_402_300_800])
 def test_a_date_out_of_range_is_a_problem_of_its_experiment(serve: Serve, seconds: int) -> None:
     fake = serve(FakeBeaker(variants(2)))
     messages = [fake.message(workload) for workload in fake.workloads]
@@ -277,12 +272,6 @@ def test_a_date_out_of_range_is_a_problem_of_its_experiment(serve: Serve, second
     fake.hooks["ListWorkloads"] = lambda request: pb2.ListWorkloadsResponse(workloads=messages)
 
     assert [e.problem for e in find()] == ["", "its date of creation is out of range"]
-
-
-def test_ten_thousand_matches_are_found(serve: Serve) -> None:
-    serve(FakeBeaker([*variants(8), *evaluations(9_992)]))
-
-    assert len(find()) == 10_000
 
 
 def test_specs_are_fetched_for_trainers_without_a_cluster_only(serve: Serve) -> None:
@@ -352,7 +341,6 @@ def test_an_alias_of_a_command_is_read() -> None:
     ("text", "problem"),
     [
         ("", "no list of tasks"),
-        ("tasks: 1", "no list of tasks"),
         ("tasks: [1]", "no list of tasks"),
         ("tasks: [{command: x}]", "'command' of a task is not a list of strings"),
         ("x: &x {command: [x]}\ntasks: [{<<: *x}]\n", "merge keys"),

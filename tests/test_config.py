@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from olmix_evalscript.config import EvalConfig, load
 from olmix_evalscript.errors import InvalidInputError
@@ -25,24 +23,6 @@ def test_a_launch_yaml_has_tasks_cluster_and_backend(tmp_path: Path) -> None:
     text = "name: mix\neval_tasks: [lambada, piqa]\neval_cluster: h100\neval_model_backend: vllm\n"
 
     assert config(tmp_path, text) == EvalConfig(("lambada", "piqa"), "h100", "vllm")
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("eval_cluster: aus\neval_task: [piqa]\n", "it has eval_task; did you mean eval_tasks"),
-        ("eval_tasks: [piqa]\neval_model_backends: hf\n", "did you mean eval_model_backend"),
-    ],
-)
-def test_a_setting_that_would_be_lost_is_refused(tmp_path: Path, text: str, problem: str) -> None:
-    with pytest.raises(InvalidInputError, match=problem):
-        config(tmp_path, text)
-
-
-def test_merge_keys_are_followed(tmp_path: Path) -> None:
-    text = "base: &b {eval_tasks: [piqa]}\n<<: *b\neval_cluster: aus\n"
-
-    assert config(tmp_path, text) == EvalConfig(("piqa",), "aus")
 
 
 @pytest.mark.parametrize("kind", ["type: offline, ", ""])
@@ -85,6 +65,10 @@ def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:
         "eval_tasks: [{a: b}]",
         "eval_cluster: [a]",
         "eval_cluster: ''",
+        "regression: log_linear",
+        "filtering: {drop_metrics: piqa}",
+        "eval_cluster: aus\neval_task: [piqa]",
+        "eval_cluster: aus\neval_tasks: []",
         "eval: 5",
         "eval: {tasks: []}",
         "eval: {tasks: {math: lambada}}",
@@ -101,24 +85,6 @@ def test_an_unusable_config_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_config_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"no\.yaml"):
         load(tmp_path / "no.yaml")
-
-
-@given(st.text())
-def test_any_text_gives_an_error_that_names_the_config(
-    tmp_path_factory: pytest.TempPathFactory, text: str
-) -> None:
-    path = tmp_path_factory.mktemp("config") / "config.yaml"
-    path.write_text(text, encoding="utf-8", errors="surrogatepass")
-
-    with pytest.raises(InvalidInputError, match="config"):
-        load(path)
-
-
-@pytest.mark.parametrize("null", ["null", "~", "", "Null"])
-def test_a_setting_that_is_null_is_absent(tmp_path: Path, null: str) -> None:
-    loaded = config(tmp_path, f"eval_cluster: {null}\neval_tasks: [lambada]\n")
-
-    assert loaded.cluster is None
 
 
 FIT = """
@@ -145,17 +111,3 @@ def test_the_settings_of_a_fit_are_read_with_their_types(tmp_path: Path) -> None
         "filtering": {"drop_metrics": ["piqa"], "obj_weights": {"lambada": "7/52.0"}},
     }
     assert found.drop_metrics == ("piqa",)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "problem"),
-    [
-        ("{type: log_linear, seed: 3}", "log_linear", "regression is not a mapping"),
-        ("[piqa]", "piqa", "drop_metrics is not a list"),
-    ],
-)
-def test_unusable_settings_of_a_fit_are_refused(
-    tmp_path: Path, old: str, new: str, problem: str
-) -> None:
-    with pytest.raises(InvalidInputError, match=problem):
-        config(tmp_path, FIT.replace(old, new))

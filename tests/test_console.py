@@ -15,28 +15,15 @@ import pytest
 
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import InvalidInputError
+from tests.conftest import FIXTURES
 
 LINK = re.compile(r"\x1b\]8;(?:id=\d+)?;(.*?)\x1b\\")
-CONTROL = re.compile(r"\x1b\[\??(\d*)(?:;\d+)*([A-Za-z])|(\r)|(\n)|([^\x1b\r\n]+)")
 
 
-def screen(shown: str) -> list[str]:
-    """The lines that a terminal which got this text has on its screen at last."""
-    lines, row, column = [""], 0, 0
-    for count, code, start, line_end, text in CONTROL.findall(LINK.sub("", shown)):
-        if text:
-            lines[row] = lines[row].ljust(column)[:column] + text + lines[row][column + len(text) :]
-            column += len(text)
-        elif start:
-            column = 0
-        elif line_end:
-            row += 1
-            lines += [""] * (row + 1 - len(lines))
-        elif code == "A":
-            row = max(0, row - int(count or 1))
-        elif code == "K":
-            lines[row] = "" if count == "2" else lines[row][:column]
-    return [line.rstrip() for line in lines]
+def lines(shown: str) -> list[str]:
+    """The lines that are left on a terminal that got this text."""
+    text = LINK.sub("", shown.rpartition("\x1b[2K")[2])
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()]
 
 
 def at_a_terminal(
@@ -70,59 +57,34 @@ def at_a_terminal(
     return shown.decode()
 
 
-def test_paths_do_not_land_on_the_bar(tmp_path: Path) -> None:
+def test_a_spinner_is_gone_when_the_step_is_done(tmp_path: Path) -> None:
     shown = at_a_terminal(
         """
-        import time
         console = Console()
-        with console.report(2) as report:
-            for name in ("one.sh", "two.sh"):
-                report.status("Asking Beaker")
-                time.sleep(0.2)
-                console.note(f"found {name}")
-                console.data(f"{name}\\n")
-                time.sleep(0.2)
-                report.step()
+        with console.report() as report:
+            report.status("Asking Beaker: 3 found")
+        console.note("found 3")
+        console.data("one.sh\\n")
         """,
         tmp_path,
     )
 
-    assert "Asking Beaker" in shown
-    lines = [line for line in screen(shown) if line]
-    assert lines == ["found one.sh", "one.sh", "found two.sh", "two.sh"]
-
-
-def test_a_path_stays_when_the_bar_moves_on(tmp_path: Path) -> None:
-    shown = at_a_terminal(
-        """
-        import os, time
-        console = Console()
-        with console.report(2) as report:
-            report.status("Asking Beaker")
-            time.sleep(0.2)
-            console.data("one.sh\\n")
-            time.sleep(0.3)
-            os._exit(0)
-        """,
-        tmp_path,
-    )
-
-    lines = screen(shown)
-    assert lines[0] == "one.sh"
-    assert "Asking Beaker" in lines[1]
+    assert "Asking Beaker: 3 found" in shown
+    assert lines(shown) == ["found 3", "one.sh"]
 
 
 TABLE = """
     from olmix_evalscript.tables import Column, Table
     rows = (
-        ("succeeded-0001", "succeeded", "https://a"),
+        ("a-rather-long-succeeded-0001", "succeeded", "https://a"),
         ("\\x1b[2Jfailed-0002", "failed", "https://b"),
     )
     columns = (
-        Column("", "run name", lambda row: row[0], url=lambda row: row[2]),
-        Column("", "status", lambda row: row[1], is_coloured=True),
+        Column("run_name", lambda row: row[0], head="run name", url=lambda row: row[2]),
+        Column("status", lambda row: row[1], head="status"),
+        Column("user", lambda row: "kylel"),
     )
-    Console().table(Table("variant", columns, rows, ("1 succeeded", "1 failed")))
+    Console().table(Table(columns, rows, ["user: kylel"], ["1 succeeded, 1 failed"]))
 """
 
 
@@ -132,14 +94,23 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> str:
     return at_a_terminal(TABLE, tmp_path_factory.mktemp("table"))
 
 
-def test_a_table_has_a_line_for_each_row(table: str) -> None:
-    assert screen(table) == [
-        "run name         status",
-        "succeeded-0001   succeeded",
-        "?[2Jfailed-0002  failed",
-        "1 succeeded",
-        "1 failed",
-        "",
+def test_a_table_has_a_line_for_each_row_and_only_the_columns_with_heads(table: str) -> None:
+    assert lines(table) == [
+        "user: kylel",
+        "run name                      status",
+        "a-rather-long-succeeded-0001  succeeded",
+        "?[2Jfailed-0002               failed",
+        "1 succeeded, 1 failed",
+    ]
+
+
+def test_the_longest_cells_lose_their_ends_where_the_terminal_is_narrow(tmp_path: Path) -> None:
+    shown = at_a_terminal(TABLE, tmp_path, {"COLUMNS": "24"})
+
+    assert lines(shown)[2:] == [
+        "a-rather-lon…  succeeded",
+        "?[2Jfailed-0…  failed",
+        "1 succeeded, 1 failed",
     ]
 
 
@@ -163,16 +134,33 @@ def test_a_dumb_terminal_gets_text_alone(tmp_path: Path) -> None:
     assert "\x1b" not in at_a_terminal(TABLE, tmp_path, {"TERM": "dumb"})
 
 
-def test_a_line_is_no_wider_than_the_terminal(tmp_path: Path) -> None:
-    shown = at_a_terminal(TABLE, tmp_path, {"COLUMNS": "20"})
+def test_every_swarm_is_a_line_a_variant_at_80_columns(tmp_path: Path) -> None:
+    shown = at_a_terminal(
+        f"""
+        from pathlib import Path
+        import yaml
+        from olmix_evalscript.mixtures import mixtures
+        from olmix_evalscript.snapshot import load
+        from olmix_evalscript.swarm import build_swarm
+        from olmix_evalscript.tables import Listed, mixture_table, swarm_table, variant_table
+        swarms, lines = [], 0
+        for path in Path({str(FIXTURES)!r}).glob("*.yaml"):
+            group_id = yaml.safe_load(path.read_text())["group_id"]
+            swarms.append(build_swarm(group_id, load(path, group_id)))
+        tables = [variant_table(swarm) for swarm in swarms]
+        tables += [mixture_table(swarm, mixtures(swarm)) for swarm in swarms]
+        tables.append(swarm_table([Listed(swarm, None) for swarm in swarms]))
+        for table in tables:
+            Console().table(table)
+            lines += len(table.rows) + 1 + len(table.above) + len(table.below)
+        print(lines)
+        """,
+        tmp_path,
+    )
 
-    assert max(map(len, screen(shown))) <= 20
-
-
-def test_a_table_taller_than_the_terminal_has_its_heads_below_too(tmp_path: Path) -> None:
-    shown = at_a_terminal(TABLE, tmp_path, {"LINES": "1"})
-
-    assert screen(shown)[3] == screen(shown)[0] == "run name         status"
+    *printed, count = lines(shown)
+    assert len(printed) == int(count)
+    assert max(map(len, printed)) <= 80
 
 
 def test_notes_and_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
@@ -207,7 +195,7 @@ def test_a_message_cannot_move_the_cursor(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize(("quiet", "said"), [(False, "at 2.0\nat 13.0\n"), (True, "")])
-def test_without_a_bar_progress_is_a_line_now_and_then_unless_quiet(
+def test_without_a_spinner_progress_is_a_line_now_and_then_unless_quiet(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, quiet: bool, said: str
 ) -> None:
     now = [0.0]

@@ -17,15 +17,14 @@ from hypothesis import strategies as st
 from olmix_evalscript.errors import FitError
 from olmix_evalscript.fit import (
     Collected,
+    check_priors,
     collect,
-    content_hash,
     fit_yaml,
-    is_edited,
 )
 from olmix_evalscript.model import EvaluationJob
 from olmix_evalscript.priors import Priors
 from olmix_evalscript.results import Results
-from olmix_evalscript.tasks import Metric, metric, task_sets
+from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS, Metric, metric, task_set
 from tests.factories import GROUP, job, run_name, swarm_of
 
 HALVES = {"wiki": 0.5, "web": 0.5}
@@ -35,7 +34,7 @@ METRICS = tuple(metric(task) for task in TASKS)
 
 def results(*steps: Mapping[int, Mapping[str, float | None]]) -> Results:
     """Results of variant 0, 1, ..."""
-    return Results({run_name(number): found for number, found in enumerate(steps)}, ("winogrande",))
+    return Results({run_name(number): found for number, found in enumerate(steps)})
 
 
 def everything(value: float = 0.8) -> dict[str, float | None]:
@@ -98,22 +97,26 @@ def test_a_step_without_results_is_refused_with_one_that_has_them() -> None:
         collected({200: everything()}, {100: everything(), 200: everything()}, step=150)
 
     assert str(caught.value) == (
-        "no results at step 150, only at 100, 200: omit --step, or use --step 200"
+        "no results at step 150; there are results at step 200 (2 of 2 variants), "
+        "100 (1 of 2 variants). Choose one with --step."
     )
 
 
-def test_results_of_other_tasks_say_which_tasks_they_have() -> None:
-    with pytest.raises(FitError, match=f"of {GROUP} are of other tasks: winogrande. Give collect"):
-        collected({}, {})
+@pytest.mark.parametrize(
+    ("tasks", "options"),
+    [
+        (("a b", "winogrande"), "To collect those that there are, use -t 'a b' -t winogrande"),
+        (task_set("offline-bpb"), "To collect those that there are, use --task-set offline-bpb"),
+        (OLMO3_OFFLINE_TASKS[:-1], "and 95 more: use the --config, -t and --task-set of generate"),
+    ],
+)
+def test_results_of_other_tasks_say_how_to_collect_those(
+    tasks: tuple[str, ...], options: str
+) -> None:
+    with pytest.raises(FitError, match=f"the results of {GROUP} are of other tasks. ") as caught:
+        collect(swarm_of(HALVES), Results({}, tasks), METRICS)
 
-
-def test_results_without_bpb_of_any_task_do_not_call_for_an_evaluation() -> None:
-    with pytest.raises(FitError) as caught:
-        collected({100: {"lambada": None}})
-
-    assert str(caught.value) == (
-        f"the results of {GROUP} are without bits per byte of these tasks, so a fit cannot use them"
-    )
+    assert options in str(caught.value)
 
 
 def test_only_complete_variants_are_in_the_table_and_the_others_say_what_they_lack() -> None:
@@ -170,7 +173,8 @@ def test_a_task_that_no_variant_has_a_bpb_of_is_skipped(
 
     found = collected(without, without, *others)
 
-    assert found.without_bpb == ("lambada",)
+    assert [metric.task for metric in found.metrics] == [TASKS[0], TASKS[2]]
+    assert found.warnings == ("skipped, as the results are without BPB: lambada",)
 
 
 def test_a_task_that_only_some_variants_were_evaluated_on_is_not_skipped() -> None:
@@ -178,44 +182,15 @@ def test_a_task_that_only_some_variants_were_evaluated_on_is_not_skipped() -> No
 
     found = collected({100: {**rest, "lambada": None}}, {100: rest}, {100: rest})
 
-    assert (found.without_bpb, found.complete) == ((), ())
-
-
-def test_a_task_that_was_never_evaluated_is_missing_everywhere() -> None:
-    found = collected({100: {"lambada": 0.8}})
-
-    assert found.missing_everywhere == ["piqa:rc::olmes:full", "mbpp:3shot:bpb::none"]
+    assert (found.metrics, found.complete) == (METRICS, ())
 
 
 def test_the_masked_perplexity_tasks_are_skipped_even_if_never_evaluated() -> None:
     metrics = [metric("lambada"), metric("ultrachat_masked_ppl")]
 
-    found = collect(swarm_of(HALVES), results({100: {"lambada": 0.8}}), metrics)
+    found = replace(results({100: {"lambada": 0.8}}), never_bpb=("ultrachat_masked_ppl",))
 
-    assert found.without_bpb == ("ultrachat_masked_ppl",)
-
-
-def test_a_fit_s_own_metrics_are_not_skipped() -> None:
-    metrics = [metric("lambada"), metric("ultrachat_masked_ppl")]
-
-    with pytest.raises(FitError, match="no bits per byte of ultrachat_masked_ppl"):
-        collect(swarm_of(HALVES), results({100: {"lambada": 0.8}}), metrics, exact=True)
-
-
-def test_some_of_mmlu_is_refused() -> None:
-    some = [metric("mmlu_anatomy:rc::olmes"), metric("lambada")]
-
-    with pytest.raises(FitError, match=r"needs all 57 subjects of MMLU or none; mmlu_abstract_alg"):
-        collect(swarm_of(HALVES), results({100: {m.task: 0.8 for m in some}}), some)
-
-
-def test_all_of_mmlu_and_its_averages_are_taken() -> None:
-    whole = [metric(task) for task in task_sets()["olmo3-offline"]["mmlu"]]
-    averages = [metric("mmlu_stem:rc::olmes")]
-
-    for metrics in (whole, averages):
-        found = collect(swarm_of(HALVES), results({100: {m.task: 0.8 for m in metrics}}), metrics)
-        assert found.metrics == tuple(metrics)
+    assert collect(swarm_of(HALVES), found, metrics).metrics == (metric("lambada"),)
 
 
 def test_results_that_cannot_be_compared_are_refused_at_their_step() -> None:
@@ -227,33 +202,11 @@ def test_results_that_cannot_be_compared_are_refused_at_their_step() -> None:
         collect(swarm_of(HALVES, HALVES), found, METRICS, step=200)
 
 
-def test_one_task_in_two_columns_is_refused() -> None:
-    twice = [Metric("lambada", "lambada", "a"), Metric("lambada", "lambada:full", "a")]
-
-    with pytest.raises(FitError, match="lambada and lambada:full are the same task, lambada"):
-        collect(swarm_of(HALVES), results({100: everything()}), twice)
-
-
-def test_a_later_step_with_results_gives_a_warning() -> None:
-    found = collected({100: everything(), 200: everything()}, *[{100: everything()}] * 2)
-
-    assert (found.step, found.warnings) == (
-        100,
-        ("1 variant also evaluated at the later step 200",),
-    )
-
-
-def test_a_step_that_was_asked_for_gives_no_warning() -> None:
-    found = collected({100: everything(), 200: everything()}, {100: everything()}, step=100)
-
-    assert found.warnings == ()
-
-
 def test_two_tasks_that_share_a_column_are_refused() -> None:
     metrics = [metric("minerva_math_algebra::olmes"), metric("minerva_math_algebra:bpb::olmes")]
 
-    with pytest.raises(FitError, match=r"minerva_math_algebra::olmes and .*:bpb::olmes share"):
-        collect(swarm_of(HALVES), Results({}), metrics)
+    with pytest.raises(FitError, match=r"minerva_math_algebra::olmes, .*:bpb::olmes. Skip some"):
+        collect(swarm_of(HALVES), results({100: {m.task: 0.8 for m in metrics}}), metrics)
 
 
 def test_a_variant_whose_checkpoints_are_lost_is_not_evaluated_again() -> None:
@@ -320,27 +273,14 @@ def test_what_the_exact_proposer_needs_is_chosen_with_a_reason(
     assert "# kl_reg was chosen by olmix-evalscript: olmix's exact proposer fails" in text
 
 
-def test_an_edited_fit_is_told_from_one_as_it_was_written() -> None:
-    text = fit_yaml(Path("/fit"), ("wiki",), LAMBADA, WIKI, {})
-
-    assert not is_edited(text)
-    assert is_edited(text.replace("0.1", "0.2"))
-    assert is_edited(text.partition("\n")[2])
-
-
-def test_the_hash_changes_with_any_file() -> None:
-    assert len({content_hash(texts) for texts in (["a", "b"], ["a", "c"], ["ab", ""])}) == 3
-
-
 def test_domains_that_priors_and_swarm_do_not_share_are_named() -> None:
-    priors = Priors({"dclm_a": 0.5, "wiki": 0.5}, {"dclm_a": 1})
+    priors = Priors({"dclm_a": 0.5, "wiki": 0.5}, {"dclm_a": 1, "wiki": 1})
 
     with pytest.raises(FitError) as caught:
-        fit_yaml(Path("/fit"), ("dclm:a", "wiki"), METRICS, priors, {})
+        check_priors(("dclm:a", "wiki"), priors)
 
     assert str(caught.value) == (
-        "the priors' relative_sizes lack dclm:a; the priors' token_counts lack dclm:a, wiki; "
-        "ratios.csv does not have dclm_a. Do they belong to another config?"
+        "the priors lack dclm:a; ratios.csv does not have dclm_a. Do they belong to another config?"
     )
 
 
@@ -348,4 +288,4 @@ def test_a_name_that_the_trainer_changes_is_told_with_the_reason() -> None:
     priors = Priors({"stack edu's": 1.0}, {"stack edu's": 1})
 
     with pytest.raises(FitError, match="trainer drops blanks and single quotes from names: drop"):
-        fit_yaml(Path("/fit"), ("stackedus",), METRICS, priors, {})
+        check_priors(("stackedus",), priors)

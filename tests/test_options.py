@@ -1,4 +1,4 @@
-"""The options: how typer sees them, and what their text means."""
+"""The options: what their text means."""
 
 from __future__ import annotations
 
@@ -7,21 +7,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from olmix_evalscript.errors import UsageError
-from olmix_evalscript.options import (
-    BeakerSwarmOptions,
-    SearchOptions,
-    SwarmOptions,
-    parse_since,
-)
+from olmix_evalscript.options import SearchOptions, SwarmOptions, parse_since
 
 
-def test_each_group_id_counts_once() -> None:
-    options = BeakerSwarmOptions(group_ids=("58362402", "6cf425be", "58362402"))
-
-    assert options.groups == ["58362402", "6cf425be"]
-
-
-@pytest.mark.parametrize("workspace", ["oe-data", "/", "ai2/", "/oe-data", "ai2/oe/data"])
+@pytest.mark.parametrize("workspace", ["oe-data", "ai2/", "/oe-data", "ai2/oe/data"])
 def test_a_workspace_has_an_owner_and_a_name(workspace: str) -> None:
     with pytest.raises(UsageError, match="OWNER/NAME"):
         SearchOptions(workspace=(workspace,)).source()
@@ -41,15 +30,8 @@ def test_a_snapshot_cannot_be_searched(options: SwarmOptions) -> None:
         options.source()
 
 
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2026-01-31", datetime(2026, 1, 31, tzinfo=timezone.utc)),
-        ("2026-01-31T12:00:00+02:00", datetime(2026, 1, 31, 10, tzinfo=timezone.utc)),
-    ],
-)
-def test_a_date_is_in_utc_unless_it_has_a_zone(text: str, moment: datetime) -> None:
-    assert parse_since(text) == moment
+def test_a_date_begins_in_utc() -> None:
+    assert parse_since("2026-01-31") == datetime(2026, 1, 31, tzinfo=timezone.utc)
 
 
 @pytest.mark.parametrize(
@@ -64,9 +46,7 @@ def test_an_age_is_counted_from_now(text: str, age: timedelta) -> None:
     assert before - age <= moment <= datetime.now(timezone.utc) - age
 
 
-@pytest.mark.parametrize(
-    "text", ["yesterday", "-1d", "d", "999999999w", "1e9d", "0001-01-01T00:00:00+14:00"]
-)
+@pytest.mark.parametrize("text", ["yesterday", "-1d", "d", "99999w", "2026-02-30", "0000-01-01"])
 def test_text_that_is_no_date_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="not a date"):
         parse_since(text)

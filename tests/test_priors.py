@@ -88,32 +88,27 @@ def test_the_priors_of_a_generation_config_are_those_of_its_published_fit(
     assert math.fsum(sizes.values()) == pytest.approx(1)
 
 
-def test_a_source_with_some_pinned_topics_stays_apart_with_a_warning(tmp_path: Path) -> None:
-    found = priors(tmp_path, GENERATION.replace("{name: C}", "{name: C, weight: 0.5}"))
-
-    assert found.warnings == ("code pins 1 of 2 topics, so its topics stay columns of their own",)
-    assert "code:C" in found.relative_sizes
-
-
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("name: mix", "no priors block"),
-        ("priors: []", "no priors block"),
         ("priors: {}", "relative_sizes does not map"),
         ("priors: {relative_sizes: [1], token_counts: {}}", "relative_sizes does not map"),
         ("priors: {relative_sizes: {a: 1}}", "token_counts does not map"),
+        ("priors: {relative_sizes: {a: 1}, token_counts: {b: 1}}", "differ in a, b"),
         ("priors: {relative_sizes: {a: x}, token_counts: {}}", "a has 'x'; expected a number"),
         ("priors: {relative_sizes: {a: nan}, token_counts: {}}", "a has 'nan'"),
         ("priors: {relative_sizes: {a: -1}, token_counts: {}}", "a has -1"),
         ("priors: {relative_sizes: {a: 1}, token_counts: {a: 1.5}}", "a has 1.5"),
         ("priors: {relative_sizes: {a: 1}, token_counts: {a: -1}}", "a has -1"),
         ("priors: {relative_sizes: {a: yes}, token_counts: {}}", "a has True"),
-        ("priors: {relative_sizes: {a: 0, b: 0}, token_counts: {}}", "relative_sizes are 0"),
+        ("priors: {relative_sizes: {a: 0}, token_counts: {a: 1}}", "relative_sizes are 0"),
         ("priors: {relative_sizes: {a: 1}, token_counts: {a: 0}}", "size 1, but no tokens"),
+        (GENERATION + "swarm: {manual_prior: {old: 0, code: 0, wiki: 0}}", "not those of"),
         (GENERATION + "swarm: {manual_prior: {web: 1}}", "has web, which is no source"),
-        (GENERATION + "swarm: {manual_topic_prior: {'code:C': 1}}", "manual_topic_prior is not"),
-        ("data: {sources: [5]}\npriors: {relative_sizes: {a: 1}, token_counts: {a: 1}}", "a name"),
+        (GENERATION.replace("{name: C}", "{name: C, weight: 1}"), "code pins 1 of 2 topics"),
+        (GENERATION + "swarm: {manual_topic_prior: {'code:C': 1}}", "has swarm.manual_topic_prior"),
+        ("data: {sources: [5]}\npriors: {relative_sizes: {a: 1}, token_counts: {a: 1}}", "not th"),
     ],
 )  # fmt: skip
 def test_unusable_priors_are_refused(tmp_path: Path, text: str, problem: str) -> None:

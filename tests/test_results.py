@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import FitError
-from olmix_evalscript.results import load
+from olmix_evalscript.results import Results
+from olmix_evalscript.results import load as load_results
 from tests.factories import result_line
 
 RUN = "mix-58362402-0000"
@@ -30,6 +32,10 @@ def write(folder: Path, *lines: str, name: str = "task-metrics-all.jsonl") -> Pa
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(lines))
     return path
+
+
+def load(folder: Path, run_names: list[str], tasks: list[str]) -> Results:
+    return load_results(COOKBOOK, folder, run_names, tasks)
 
 
 def bpb(path: Path, task: str = TASK, step: int = 100) -> float | None:
@@ -57,6 +63,7 @@ def warnings(path: Path, step: int = 100) -> list[str]:
             "metric is bits_per_byte in .*:1 and bits_per_byte_corr in .*:2",
         ),
         ({"num_instances": 10}, {"num_instances": 1000}, "num_instances is 10 in .* and 1000"),
+        ({}, {"model": f"{OTHER}_step100-hf"}, "is_converted is False in .*:1 and True in .*:2"),
     ],
 )
 def test_results_of_another_kind_are_a_conflict(
@@ -77,28 +84,9 @@ def test_other_settings_of_a_task_give_a_warning(folder: Path) -> None:
     )
 
     assert warnings(folder) == [
-        "1 task evaluated with other settings (task_hash) for some variants, such as "
-        f"{TASK} of {RUN}_step100 and of {OTHER}_step100"
+        f"results of {TASK} at step 100 cannot be compared: task_hash is a in "
+        f"{folder}/task-metrics-all.jsonl:1 and b in {folder}/task-metrics-all.jsonl:2"
     ]
-
-
-def test_converted_and_saved_checkpoints_beside_each_other_give_a_warning(folder: Path) -> None:
-    write(folder, result_line(RUN, TASK), result_line(OTHER, TASK, model=f"{OTHER}_step100-hf"))
-
-    assert warnings(folder) == [
-        f"1 run evaluated converted (-hf), such as {OTHER}, and 1 as saved, such as {RUN}"
-    ]
-
-
-def test_a_checkpoint_evaluated_in_both_forms_gives_no_warning(folder: Path) -> None:
-    write(
-        folder,
-        result_line(RUN, TASK),
-        result_line(RUN, TASK, model=f"{RUN}_step100-hf"),
-        result_line(OTHER, TASK),
-    )
-
-    assert warnings(folder) == []
 
 
 # --- files and values ---------------------------------------------------------------------
@@ -110,14 +98,6 @@ def test_other_files_are_not_read(folder: Path) -> None:
 
     with pytest.raises(FitError, match=f"no metrics-all.jsonl file in {folder}"):
         load(folder, [RUN], [TASK])
-
-
-def test_a_model_of_other_runs_is_named(folder: Path) -> None:
-    write(folder, result_line("other-58362402-0000", TASK))
-
-    found = load(folder, [RUN], [TASK])
-
-    assert (found.tasks, found.foreign_model) == ((), "other-58362402-0000_step100")
 
 
 def test_all_tasks_of_the_runs_are_named_also_those_not_wanted(folder: Path) -> None:
@@ -150,7 +130,7 @@ def test_the_primary_score_of_a_bpb_task_is_its_bpb(folder: Path) -> None:
     assert bpb(folder, BPB_TASK) == 0.7
 
 
-@pytest.mark.parametrize("task", ["arc_easy:mc::olmes", "ultrachat_masked_ppl"])
+@pytest.mark.parametrize("task", ["arc_easy:mc::olmes", "ultrachat_masked_ppl", "lambada:bpb_acc"])
 def test_multiple_choice_and_masked_perplexity_have_no_bpb(folder: Path, task: str) -> None:
     write(folder, result_line(RUN, task))
 
@@ -191,23 +171,10 @@ def test_two_results_of_one_date_contradict_each_other(folder: Path) -> None:
         load(folder, [RUN], [TASK])
 
 
-def test_of_two_results_each_needs_a_date(folder: Path) -> None:
-    path = write(folder, result_line(RUN, TASK), result_line(RUN, TASK, date="today"))
-
-    with pytest.raises(FitError, match=f"{path}:2: its current_date is today"):
-        load(folder, [RUN], [TASK])
-
-
 def test_aggregates_are_skipped(folder: Path) -> None:
     write(folder, result_line(RUN, TASK, num_tasks=57))
 
     assert load(folder, [RUN], [TASK]).bpb == {}
-
-
-def test_a_converted_checkpoint_counts_for_its_run(folder: Path) -> None:
-    write(folder, result_line(RUN, TASK, model=f"{RUN}_step100-hf"))
-
-    assert bpb(folder) == 0.8
 
 
 @pytest.mark.parametrize(
@@ -220,17 +187,6 @@ def test_any_other_model_of_a_run_is_counted_apart(folder: Path, suffix: str) ->
     found = load(folder, [RUN], [TASK])
 
     assert (found.bpb, found.others) == ({}, (RUN + suffix,))
-
-
-def test_a_checkpoint_and_its_converted_form_must_agree(folder: Path) -> None:
-    write(
-        folder,
-        result_line(RUN, TASK, 0.81),
-        result_line(RUN, TASK, 0.82, model=f"{RUN}_step100-hf"),
-    )
-
-    with pytest.raises(FitError, match=r"two values at step 100 .*: 0\.81 of .*:1, 0\.82 of .*:2"):
-        load(folder, [RUN], [TASK])
 
 
 @pytest.mark.parametrize(
@@ -254,10 +210,8 @@ def test_what_is_not_bits_per_byte_is_refused_with_file_and_line(
         result_line(RUN, TASK).encode()[:-9],
         b'{"task_name": "\xff"}',
         b"[" * 100_000,
-        b"1" * 10_000,
-        b"\xef\xbb\xbf{}",
     ],
-    ids=["no-json", "cut-off", "not-utf-8", "deep", "long-number", "bom"],
+    ids=["no-json", "cut-off", "not-utf-8", "deep"],
 )
 def test_a_line_that_is_not_json_is_refused_with_file_and_line(folder: Path, line: bytes) -> None:
     path = write(folder)
@@ -275,6 +229,7 @@ def test_a_line_that_is_not_json_is_refused_with_file_and_line(folder: Path, lin
         "{}",
         '{"task_name": 5, "task_config": {}, "metrics": {}, "model_config": {"model": []}}',
         '{"task_name": "a", "task_config": [], "metrics": {}, "model_config": {}}',
+        result_line(RUN, TASK, date="today"),
     ],
 )
 def test_json_that_is_not_a_result_is_refused(folder: Path, line: str) -> None:
@@ -282,15 +237,3 @@ def test_json_that_is_not_a_result_is_refused(folder: Path, line: str) -> None:
 
     with pytest.raises(FitError, match=f"{path}:1: it is not a result"):
         load(folder, [RUN], [TASK])
-
-
-def test_an_empty_file_is_refused(folder: Path) -> None:
-    path = write(folder)
-
-    with pytest.raises(FitError, match=f"{path}: it is empty"):
-        load(folder, [RUN], [TASK])
-
-
-def test_a_missing_path_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FitError, match=r"cannot read .*/nowhere: No such file"):
-        load(tmp_path / "nowhere", [RUN], [TASK])

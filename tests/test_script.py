@@ -115,7 +115,7 @@ def test_no_warning_breaks_out_of_its_comment(warning: str) -> None:
 @pytest.mark.parametrize(
     ("status", "text"),
     [
-        ("running", "variants 1-3 had not finished when this script was made"),
+        ("running", "variants 1-3 had not finished when this was made"),
         ("failed", ""),
         ("", ""),
     ],

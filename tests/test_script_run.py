@@ -568,7 +568,7 @@ def test_variants_that_had_not_finished_are_named_before_the_question(four: Desk
     _, output = four.run_at_terminal(typed=b"n\n")
 
     assert (
-        "variants 0-3 had not finished when this script was made: step 5 may not be their last"
+        "variants 0-3 had not finished when this was made: step 5 may not be their last"
         in output.partition("Submit")[0]
     )
 
@@ -667,12 +667,13 @@ def test_nothing_is_submitted_if_record_or_logs_cannot_be_written(four: Desk, na
 
 
 def test_a_log_that_cannot_be_opened_is_no_submission(four: Desk) -> None:
-    before_each_call(four, 'rm -r "$HOME"/*.logs; : >"$HOME/olmix-58362402.sh.logs"')
+    four.tool("date", "echo now")
+    Path(f"{four.path}.logs/1-now.log").mkdir(parents=True)
 
     done = four.run()
 
     assert "[1/4] variant 0, step 5: submitted" in done.stdout
-    assert "[2/4] variant 1, step 5: CHECK BEAKER: failed, or its log is full" in done.stdout
+    assert "[2/4] variant 1, step 5: maybe submitted: look on Beaker, then rm" in done.stdout
     assert "variant 2 3: ready" in done.stderr
     assert (done.returncode, len(four.calls())) == (1, 1)
 
@@ -717,17 +718,21 @@ def test_a_submission_that_cannot_be_recorded_is_told_and_stops(four: Desk) -> N
 
     done = four.run()
 
-    assert "[1/4] variant 0, step 5: CHECK BEAKER: submitted, but not recorded" in done.stdout
+    assert "[1/4] variant 0, step 5: maybe submitted: look on Beaker, then rm " in done.stdout
     assert (done.returncode, len(four.calls())) == (1, 1)
 
 
-def test_arguments_that_olmo_cookbook_refuses_are_tried_once(four: Desk) -> None:
-    four.write(names(4), arguments=("--no-such-option",))
+def test_a_call_that_was_killed_is_not_repeated_until_its_mark_is_deleted(four: Desk) -> None:
+    end(four, hang(four))
+    until(lambda: "Another run" not in four.run("--only", "1").stderr)
 
-    done = four.run()
+    held, listed = four.run(), statuses(four.run("--list"))
+    Path(listed[0].split()[-1]).unlink()
+    four.run()
 
-    assert "variant 0: failed, as olmo-cookbook-eval does not take these arguments" in done.stderr
-    assert "variant 1 2 3: ready" in done.stderr
+    assert listed[0].startswith("maybe submitted: look on Beaker, then rm ")
+    assert f"variant 0: {listed[0]}" in held.stderr
+    assert four.submitted() == [f"{names(4)[n]}/step5" for n in (1, 2, 3, 0)]
 
 
 def test_each_try_has_a_log_of_its_own(four: Desk) -> None:
@@ -777,21 +782,21 @@ def test_a_second_run_is_refused_and_a_list_is_not(four: Desk, lock: Path) -> No
     second, listed = four.run(), four.run("--list")
     end(four, script)
 
-    assert f"Another run submits; else rm -r {lock}" in second.stderr
+    assert f"Another run submits, or rm -r '{lock}'" in second.stderr
     assert (second.returncode, listed.returncode) == (1, 0)
 
 
 def test_a_script_that_was_killed_holds_its_lock_until_its_call_ends(four: Desk) -> None:
-    script = hang(four)
+    script = four.start(COOKBOOK_SLOW="0000")
+    until(lambda: "0000" in four.started())
     script.kill()
-    script.wait()
 
     held = four.run()
-    end(four, script)
+    script.communicate()
     until(lambda: four.run().returncode == 0)
 
     assert "Another run submits" in held.stderr
-    assert sorted(four.submitted()) == [f"{run}/step5" for run in names(4)]
+    assert four.submitted() == [f"{run}/step5" for run in names(4)]
 
 
 def test_nothing_of_the_lock_is_left(four: Desk, lock: Path) -> None:
@@ -804,7 +809,7 @@ def stale(lock: Path, host: str) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
     lock.mkdir()
-    (lock / f"{host}.{gone.pid}").write_text(f"{gone.pid}\n{gone.pid}\n")
+    (lock / f"{gone.pid}@{host}").write_text(f"{gone.pid}\n{gone.pid}\n")
 
 
 def test_of_many_runs_that_find_a_stale_lock_one_takes_it_over(four: Desk, lock: Path) -> None:
@@ -864,7 +869,7 @@ def test_a_second_ctrl_c_kills_the_call_and_all_that_it_started(four: Desk, lock
         "--yes", typed=b"\x03", again=b"\x03", wait_for="sleep", COOKBOOK_HANG="0000"
     )
 
-    assert "variant 0: CHECK BEAKER: interrupted" in output
+    assert "variant 0: maybe submitted: look on Beaker, then rm " in output
     assert not any(is_alive(line.split()[0]) for line in four.started().splitlines())
     assert (status, lock.exists(), four.calls()) == (1, False, [])
 

@@ -35,13 +35,6 @@ def shell(tmp_path: Path, environment: dict[str, str]) -> Shell:
     return run
 
 
-def test_no_note_gets_into_a_script_when_stderr_is_closed(shell: Shell) -> None:
-    done = shell(f"{GENERATE} -o - 2>&-")
-
-    assert done.returncode == 0
-    assert done.stdout.startswith("#!/bin/bash\n")
-
-
 def test_no_note_gets_into_a_file_when_stderr_is_closed(shell: Shell, tmp_path: Path) -> None:
     done = shell(f"{GENERATE} -o script.sh <&- 2>&-")
 
@@ -49,19 +42,15 @@ def test_no_note_gets_into_a_file_when_stderr_is_closed(shell: Shell, tmp_path: 
     assert (tmp_path / "script.sh").read_text() == shell(f"{GENERATE} -o -").stdout
 
 
-@pytest.mark.parametrize("words", ["--help", "tasks", f"{GENERATE} -o -"])
+@pytest.mark.parametrize("words", ["--help", f"{GENERATE} -o -"])
 @pytest.mark.parametrize(
-    ("where", "reason", "unbuffered"),
-    [
-        (">&-", "Bad file descriptor", ""),
-        (">/dev/full", "No space left on device", ""),
-        (">/dev/full", "No space left on device", "1"),
-    ],
+    ("where", "reason"),
+    [(">&-", "Bad file descriptor"), (">/dev/full", "No space left on device")],
 )
 def test_a_result_that_cannot_be_written_is_an_error(
-    shell: Shell, words: str, where: str, reason: str, unbuffered: str
+    shell: Shell, words: str, where: str, reason: str
 ) -> None:
-    done = shell(f"{words} {where}", PYTHONUNBUFFERED=unbuffered)
+    done = shell(f"{words} {where}")
 
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"error: cannot write to stdout: {reason}"
@@ -74,12 +63,7 @@ def test_a_reader_that_goes_away_is_no_error(shell: Shell) -> None:
 
 @pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
 @pytest.mark.parametrize(
-    ("words", "status"),
-    [
-        (f"{GENERATE} -o -", 0),
-        ("generate 58362402 --snapshot missing.yaml", 1),
-        ("generate --nope", 2),
-    ],
+    ("words", "status"), [("tasks --nope", 2), ("show 58362402 --snapshot missing.yaml", 1)]
 )
 def test_the_exit_status_holds_even_if_stderr_cannot_be_written(
     shell: Shell, words: str, where: str, status: int
@@ -87,12 +71,11 @@ def test_the_exit_status_holds_even_if_stderr_cannot_be_written(
     assert shell(f"{words} {where}").returncode == status
 
 
-@pytest.mark.parametrize("words", ["$'\\xff'", f"{GENERATE} -- $'\\xff'"])
-def test_an_argument_that_is_not_utf_8_is_wrong_usage(shell: Shell, words: str) -> None:
-    done = shell(words)
+def test_an_argument_that_is_not_utf_8_is_wrong_usage(shell: Shell) -> None:
+    done = shell("tasks $'\\xff'")
 
     assert done.returncode == 2
-    assert done.stderr == "error: the argument b'\\xff' is not UTF-8\n"
+    assert done.stderr == "error: the argument '\\udcff' has a character that cannot be printed\n"
 
 
 def test_a_path_is_printed_in_utf_8_under_any_encoding(shell: Shell, tmp_path: Path) -> None:

@@ -1,21 +1,18 @@
-"""The named task sets."""
+"""The named task sets, and names of tasks and clusters that are not known."""
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
+from olmix_evalscript.cookbook import similar_clusters
 from olmix_evalscript.errors import InvalidInputError, UsageError
 from olmix_evalscript.tasks import (
-    OFFLINE_BPB_TASKS,
     OLMO3_OFFLINE_TASKS,
-    bpb_name,
     check_tasks,
     fit_column,
     known_task,
+    known_tasks,
     metric,
-    similar_tasks,
     task_set,
     task_sets,
     task_warnings,
@@ -30,7 +27,7 @@ def test_the_default_set_has_106_names_in_families_of_their_own_size() -> None:
 
 
 def test_the_bpb_set_has_16_names() -> None:
-    assert len(set(OFFLINE_BPB_TASKS)) == 16
+    assert len(set(task_set("offline-bpb"))) == 16
 
 
 def test_a_set_is_no_task() -> None:
@@ -65,58 +62,43 @@ def test_a_repeated_name_counts_once() -> None:
     assert check_tasks(["lambada", "piqa", "lambada"]) == ("lambada", "piqa")
 
 
-def test_an_unknown_name_has_the_nearest_known_ones() -> None:
-    assert similar_tasks("arc_easy:rc::olmes") == ["arc_easy:rc::olmes:full"]
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("arc_easy:rc::olmes", "arc_easy:rc::olmes:full"),
+        ("arc_eazy", "arc_easy:rc::olmes:full"),
+        ("piqa:rc::olmes:full,lambada", "piqa:rc::olmes:full"),
+        ("mt_mbpp_v2fix:pyton", "mt_mbpp_v2fix:python"),
+        ("offline_bpb", "offline-bpb"),
+    ],
+)
+def test_an_unknown_name_comes_with_the_nearest_known_one(typed: str, meant: str) -> None:
+    (warning,) = task_warnings([typed])
+
+    assert warning.startswith(f"unknown task {typed}: did you mean {meant}")
 
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
-        ("arc_eazy", "arc_easy:rc::olmes:full"),
-        ("arc_easy", "arc_easy:rc::olmes:full"),
-        ("arc_eazy:mc::xyz", "arc_easy:rc::olmes:full"),
+        ("aus80", ["aus80g", "aus"]),
+        ("jupiter", ["ai2/jupiter"]),
+        ("ai2/jupyter", ["ai2/jupiter"]),
+        ("foo", []),
     ],
 )
-def test_the_part_before_the_colon_is_compared_too(typed: str, meant: str) -> None:
-    assert meant in similar_tasks(typed)
+def test_an_unknown_cluster_comes_with_the_nearest_known_ones(typed: str, meant: list[str]) -> None:
+    assert similar_clusters(typed)[: len(meant) or None] == meant
 
 
-def test_an_outlandish_name_is_like_no_other() -> None:
-    assert similar_tasks("something:else") == []
+def test_outlandish_names_are_used_as_written() -> None:
+    assert task_warnings(["something:else", "mmlu"]) == [
+        "unknown tasks, used as written: something:else, mmlu"
+    ]
 
 
-@pytest.mark.parametrize(
-    ("typed", "count"), [("mmlu", 57), ("mmlu:rc", 57), ("minerva_math", 7), ("mt_mbpp_v2fix", 17)]
-)
-def test_a_name_that_many_begin_with_comes_with_words_for_all_of_them(
-    environment: dict[str, str], typed: str, count: int
-) -> None:
-    (warning,) = task_warnings([typed])
-
-    words = subprocess.run(
-        ["bash", "-c", f"echo {warning.partition('pass them all with ')[2]}"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    assert words[0::2] == ["-t"] * count
-    assert set(words[1::2]) < set(OLMO3_OFFLINE_TASKS)
-
-
-@pytest.mark.parametrize(
-    ("typed", "hint"),
-    [
-        ("piqa:rc::olmes:full,lambada", "give --task once for each task"),
-        ("offline_bpb", "did you mean --task-set offline-bpb?"),
-    ],
-)
-def test_what_is_not_one_task_comes_with_a_hint(typed: str, hint: str) -> None:
-    assert task_warnings([typed]) == [f"unknown task {typed}: {hint}"]
-
-
-def test_known_names_are_not_doubted() -> None:
-    assert task_warnings([*OLMO3_OFFLINE_TASKS, *OFFLINE_BPB_TASKS]) == []
+def test_known_names_come_without_a_warning() -> None:
+    assert task_warnings(known_tasks()) == []
 
 
 @pytest.mark.parametrize(
@@ -132,24 +114,6 @@ def test_a_fit_names_a_task_without_full_and_bpb(task: str, column: str) -> None
     assert fit_column(task) == column
 
 
-@pytest.mark.parametrize(
-    ("task", "name"),
-    [
-        ("arc_easy:rc::olmes:full", "arc_easy:bpb::olmes:full"),
-        ("medmcqa:rc", "medmcqa:bpb"),
-        ("minerva_math_algebra::olmes", "minerva_math_algebra:bpb::olmes"),
-        ("mt_mbpp_v2fix:c", "mt_mbpp_v2fix:c:bpb"),
-        ("lambada", "lambada:bpb"),
-        ("mbpp:3shot:bpb::none", "mbpp:3shot:bpb::none"),
-        ("arc_easy:mc::olmes", None),
-        ("wildchat_masked_ppl", None),
-        ("lambada:bpb_acc", None),
-    ],
-)
-def test_olmo_cookbook_has_a_name_for_a_task_s_bpb(task: str, name: str | None) -> None:
-    assert bpb_name(task) == name
-
-
 @pytest.mark.parametrize("set_name", ["olmo3-offline", "offline-bpb"])
 def test_no_two_tasks_of_a_set_share_a_column(set_name: str) -> None:
     columns = {fit_column(task) for task in task_set(set_name)}
@@ -158,7 +122,7 @@ def test_no_two_tasks_of_a_set_share_a_column(set_name: str) -> None:
 
 
 def test_every_known_task_is_found_by_the_name_that_a_fit_has_for_it() -> None:
-    for task in (*OLMO3_OFFLINE_TASKS, *OFFLINE_BPB_TASKS):
+    for task in known_tasks():
         found = known_task(fit_column(task))
         assert found is not None
         assert fit_column(found) == fit_column(task)

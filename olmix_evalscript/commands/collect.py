@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -14,21 +13,20 @@ from olmix_evalscript.cli import command
 from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_config, warn
 from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
+from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import FitError, UsageError
-from olmix_evalscript.fetch import fetch_results
 from olmix_evalscript.files import write_all
 from olmix_evalscript.fit import (
-    SAME_TASKS,
     Collected,
     Coverage,
-    check_metrics,
+    check_priors,
     content_hash,
     fit_yaml,
     is_edited,
-    unused_priors,
+    options_for,
 )
 from olmix_evalscript.fit import collect as collect_results
-from olmix_evalscript.mixtures import Mixtures, mixtures
+from olmix_evalscript.mixtures import mixtures
 from olmix_evalscript.model import Swarm
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
@@ -36,13 +34,14 @@ from olmix_evalscript.options import (
     ExpectedTaskOptions,
     FitOptions,
     GeneralOptions,
+    GroupId,
     SwarmOptions,
     VariantOptions,
 )
 from olmix_evalscript.priors import load_priors
-from olmix_evalscript.results import Results, load
+from olmix_evalscript.results import Results, fetch, load
 from olmix_evalscript.sanity import FitData, explained, fit_warnings
-from olmix_evalscript.tasks import Metric, bpb_name, metric, task_warnings
+from olmix_evalscript.tasks import Metric, metric, task_warnings
 from olmix_evalscript.text import counted, listed, ranges, shown
 
 #: What collect writes, given all it needs.
@@ -54,7 +53,6 @@ PRIORS_NEEDED = (
 
 
 @command(
-    "GROUP_ID [OPTIONS]",
     examples=(
         "olmix-evalscript collect 58362402 --priors generation.yaml",
         "olmix-evalscript collect 58362402 --config fit.yaml --priors fit.yaml --step 22100",
@@ -63,6 +61,7 @@ PRIORS_NEEDED = (
 )
 def collect(
     context: typer.Context,
+    group_id: GroupId,
     tasks: ExpectedTaskOptions,
     finding: SwarmOptions,
     variants: VariantOptions,
@@ -77,62 +76,68 @@ def collect(
     """
     console = general.console(context)
     source = finding.source()
-    group_id = finding.group
     config = load_config(tasks, console)
-    metrics, exact = _metrics(tasks, config)
+    metrics = _metrics(tasks, config)
     warn(task_warnings([metric.task for metric in metrics]), console, safety)
     priors = load_priors(Path(fit.priors)) if fit.priors else None
-    warn(priors.warnings if priors else (), console, safety)
     folder = Path(fit.output or f"output/fit/olmix-{group_id}")
 
     swarm = find_swarm(group_id, source, variants, safety, console)
     _check_relaunches(swarm)
     mixed = mixtures(swarm, priors)
-    warn(mixed.warnings, console, safety)
     if fit.no_results:
         texts = {"ratios.csv": mixed.csv(swarm.variants)}
         then = "run collect without --no-results once the evaluations have finished"
     else:
         results = _results(swarm, tasks.dashboard or f"olmix-{group_id}", fit, metrics, console)
-        collected = collect_results(swarm, results, metrics, step=fit.step, exact=exact)
-        surprises = [*collected.warnings, *_skipped(collected, console)]
+        collected = collect_results(swarm, results, metrics, fit.step)
         _report(collected, results, group_id, safety.allow_partial, console)
-        data = _fit_data(mixed, collected)
+        domains = mixed.domains_of(collected.complete)
+        data = FitData(
+            variants=collected.complete,
+            domains=domains,
+            ratios=mixed.rows(collected.complete, domains),
+            metrics=[metric.column for metric in collected.metrics],
+            bpb=collected.rows(),
+        )
         with console.report() as report:
             report.status("Checking mixtures and results")
             poor_fit, quality = fit_warnings(data), explained(data)
-        warn([*surprises, *poor_fit], console, safety)
-        if quality:
-            console.note(f"How well mixtures explain results: {quality}")
-        dropped = set(mixed.domains) - set(data.domains)
-        if dropped:
-            console.note(f"Skipped in ratios.csv (no complete variant has them): {listed(dropped)}")
+        warn([*collected.warnings, *poor_fit], console, safety)
         texts = {"ratios.csv": mixed.csv(collected.complete), "metrics.csv": collected.csv()}
         then = PRIORS_NEEDED
+        skipped = {
+            "no bits per byte": results.never_bpb,
+            "no complete variant has them": set(mixed.domains) - set(domains),
+        }
         if priors is not None:
-            if unused := unused_priors(data.domains, priors):
-                console.note(f"Skipped in the priors (not in ratios.csv): {listed(unused)}")
+            skipped["in the priors, not in ratios.csv"] = check_priors(domains, priors)
             texts["fit.yaml"] = fit_yaml(
-                folder.absolute(), data.domains, collected.metrics, priors, config.fit
+                folder.absolute(), domains, collected.metrics, priors, config.fit
             )
             fit_folder = folder / f"fit-{content_hash(texts.values())}"
             then = _line("olmix fit --config", folder / "fit.yaml", "--output-dir", fit_folder)
+        for why, names in skipped.items():
+            if names:
+                console.note(f"Skipped ({why}): {listed(names)}")
+        if quality:
+            console.note(f"How well mixtures explain results: {quality}")
     _check_old_files(folder, texts, fit.force)
     write_all({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
     console.note(f"Next: {then}")
 
 
-def _metrics(options: ExpectedTaskOptions, config: EvalConfig) -> tuple[list[Metric], bool]:
-    """The metrics, and whether just these are wanted: those that a fit names, unless there are
-    options for tasks.
+def _metrics(options: ExpectedTaskOptions, config: EvalConfig) -> list[Metric]:
+    """The metrics that are wanted: those that a fit names, unless there are options for tasks.
 
     Raises:
-        UsageError: If --without-task names no task among them.
+        UsageError: If --without-task names no task among them, or all of them.
     """
     chosen = choose_tasks(options, config)
-    exact = bool(config.metrics) and not options.task and not options.task_set
-    metrics = list(config.metrics) if exact else [metric(task) for task in chosen]
+    metrics = [metric(task) for task in chosen]
+    if config.metrics and not options.task and not options.task_set:
+        metrics = list(config.metrics)
     for name in options.without_task:
         if not any(name in (found.task, found.column) for found in metrics):
             raise UsageError(f"--without-task: {name!a} is not one of the {len(metrics)} tasks")
@@ -140,8 +145,7 @@ def _metrics(options: ExpectedTaskOptions, config: EvalConfig) -> tuple[list[Met
     kept = [found for found in metrics if not {found.task, found.column} & skipped]
     if not kept:
         raise UsageError("there are no tasks left to collect")
-    check_metrics(kept)
-    return kept, exact
+    return kept
 
 
 def _check_relaunches(swarm: Swarm) -> None:
@@ -162,29 +166,19 @@ def _results(
     run_names = [variant.run_name for variant in swarm.variants]
     with console.report() as report:
         if fit.results is None:
-            fetch_results(dashboard, folder, report.status)
+            fetch(COOKBOOK, dashboard, folder, report.status)
         report.status(f"Reading {folder}")
-        results = load(folder, run_names, [metric.task for metric in metrics])
+        results = load(COOKBOOK, folder, run_names, [metric.task for metric in metrics])
     if results.others:
         console.note(
-            f"Ignored {counted(len(results.others), 'other model')} made from these runs, such as "
-            f"{results.others[0]}"
+            f"Ignored {counted(len(results.others), 'other model')}, such as "
+            f"{shown(results.others[0])}"
         )
     if not results.tasks:
-        instead = (
-            f"; it has those of {shown(results.foreign_model)}" if results.foreign_model else ""
+        raise FitError(
+            f"no results of {swarm.group_id}'s runs in {folder}, but of {listed(results.others)}"
         )
-        raise FitError(f"no results of {swarm.group_id}'s runs in {folder}{instead}")
     return results
-
-
-def _skipped(collected: Collected, console: Console) -> list[str]:
-    """Name the tasks that metrics.csv is without; a warning where that is a surprise."""
-    tasks = collected.without_bpb
-    if never := [task for task in tasks if bpb_name(task) is None]:
-        console.note(f"Skipped (no bits per byte): {', '.join(never)}")
-    lost = [task for task in tasks if task not in never]
-    return [f"skipped, as the results are without BPB: {', '.join(lost)}"] if lost else []
 
 
 def _report(
@@ -204,18 +198,12 @@ def _report(
         return
     for line in coverage_table(collected.coverage):
         console.note(line)
-    numbers = [found.variant.number for found in collected.coverage if found.needs_evaluation]
-    if numbers:
-        lead = "To evaluate just these"
-        if nowhere := collected.missing_everywhere:
-            console.note(
-                f"No variant has results of {listed(nowhere)}, but of {listed(results.tasks)}. "
-                f"{SAME_TASKS}"
-            )
-            lead = "If they are the same, evaluate again"
+    if nowhere := collected.missing_everywhere:
+        console.note(f"No results of {listed(nowhere)}. {options_for(results.tasks)}")
+    if numbers := [found.variant.number for found in collected.coverage if found.needs_evaluation]:
         only = ranges(numbers).replace(" ", "")
         line = _line("bash", Path(DEFAULT_OUTPUT_DIR, f"olmix-{group_id}.sh"), "--only", only)
-        console.note(f"{lead}: {line} --step {step} --again")
+        console.note(f"To evaluate just these: {line} --step {step} --again")
     if not complete or not allow_partial:
         verb = "lacks" if lacking == 1 else "lack"
         raise FitError(
@@ -246,30 +234,17 @@ def _jobs(found: Coverage) -> str:
     return f"{states}: {failed[0]}" if failed else states
 
 
-def _fit_data(mixed: Mixtures, collected: Collected) -> FitData:
-    domains = mixed.domains_of(collected.complete)
-    return FitData(
-        variants=collected.complete,
-        domains=domains,
-        ratios=mixed.rows(collected.complete, domains),
-        metrics=[metric.column for metric in collected.metrics],
-        bpb=collected.rows(),
-    )
-
-
 def _check_old_files(folder: Path, texts: dict[str, str], force: bool) -> None:
     """Refuse to leave files that do not match the new ones, or to lose what somebody edited."""
     old = [str(folder / name) for name in FILES if name not in texts and (folder / name).exists()]
     if old:
         raise FitError(
             f"nothing was written: {' and '.join(old)} from an earlier run would not match the new "
-            f"files. Delete {'it' if len(old) == 1 else 'them'}, choose another folder with "
-            "--output, or collect with results and --priors to renew all."
+            "files. Delete what is old, choose another folder with --output, or collect with "
+            "results and --priors to renew all."
         )
     fit = folder / "fit.yaml"
-    if "fit.yaml" not in texts or force or not os.path.isfile(fit):
-        return
-    if is_edited(fit.read_bytes().decode(errors="replace")):
+    if fit.is_file() and not force and is_edited(fit.read_text("utf-8", errors="replace")):
         raise FitError(
             f"nothing was written: {fit} was edited. Use --config {shlex.quote(str(fit))} --force "
             "to carry its settings over, or just --force to replace it."

@@ -15,6 +15,9 @@ from olmix_evalscript.options import SafetyOptions, TaskOptions, VariantOptions
 from olmix_evalscript.source import ExperimentSource
 from olmix_evalscript.text import counted
 
+#: For commands that only show or save what is there.
+ANYTHING = SafetyOptions(allow_partial=True)
+
 
 def find_swarm(
     group_id: str,
@@ -30,15 +33,42 @@ def find_swarm(
     """
     report_workspaces(source, console)
     swarm = source.swarm(group_id, console.report, variants.checkpoint_root, variants.status)
-    report_swarm(swarm, console)
+    report_swarm(swarm, safety, console)
+    return swarm
+
+
+def report_workspaces(source: ExperimentSource, console: Console) -> None:
+    """Report which workspaces are searched, if no option named them."""
+    if source.assumed:
+        console.note(f"Looking only in {', '.join(source.workspaces)} ({source.assumed})")
+
+
+def report_swarm(swarm: Swarm, safety: SafetyOptions, console: Console) -> None:
+    """Report how many variants there are, how many experiments are none, and the warnings.
+
+    Raises:
+        EvalScriptError: If the options refuse the swarm.
+    """
+    skipped = swarm.skipped
+    ignored = skipped.other_jobs + skipped.other_groups + skipped.sessions
+    ignored += len(skipped.other_statuses)
+    console.note(
+        f"{swarm.group_id}: {counted(len(swarm.variants), 'variant')} of {swarm.name or 'no swarm'}"
+        + (f"; ignored {counted(ignored, 'other experiment')}" if ignored else "")
+    )
+    active = sum(variant.status not in FINISHED for variant in swarm.variants)
+    if active:
+        console.note(f"{swarm.group_id}: {active} of them have not finished")
+    for problem in swarm.unreadable:
+        console.warn(problem)
+    warn(swarm.warnings, console, safety)
     if swarm.unreadable and not safety.allow_partial:
         raise SwarmError(
-            f"{counted(len(swarm.unreadable), 'experiment')} that may belong to {group_id} cannot "
-            "be read. Look at the warnings above. Use --allow-partial to skip them; to add a "
-            "variant by hand, write a line of the script for it, or its `arguments` in a snapshot."
+            f"{counted(len(swarm.unreadable), 'experiment')} that may belong to {swarm.group_id} "
+            "cannot be read. Look at the warnings above. Use --allow-partial to skip them; to add "
+            "a variant by hand, write a line of the script for it, or its `arguments` in a "
+            "snapshot."
         )
-    stop_if_strict(swarm.warnings, safety)
-    return swarm
 
 
 def warn(warnings: Sequence[str], console: Console, safety: SafetyOptions) -> None:
@@ -49,47 +79,8 @@ def warn(warnings: Sequence[str], console: Console, safety: SafetyOptions) -> No
     """
     for warning in warnings:
         console.warn(warning)
-    stop_if_strict(warnings, safety)
-
-
-def stop_if_strict(warnings: Sequence[str], safety: SafetyOptions) -> None:
-    """Refuse warnings that have been reported, if --strict was given.
-
-    Raises:
-        EvalScriptError: If there are any, and --strict was given.
-    """
     if warnings and safety.strict:
         raise EvalScriptError("stopped because of the warnings above (--strict)")
-
-
-def report_workspaces(source: ExperimentSource, console: Console) -> None:
-    """Report which workspaces are searched, if no option named them."""
-    if source.assumed:
-        console.note(f"Looking only in {', '.join(source.workspaces)} ({source.assumed})")
-
-
-def report_swarm(swarm: Swarm, console: Console) -> None:
-    """Report how many variants there are, what was ignored, and the warnings."""
-    skipped = swarm.skipped
-    kinds = (
-        (skipped.other_jobs, "job that is not a training run", "jobs that are not training runs"),
-        (skipped.other_groups, "run of another group", "runs of other groups"),
-        (skipped.sessions, "session", "sessions"),
-        (len(skipped.other_statuses), "variant of another status", "variants of another status"),
-    )
-    ignored = ", ".join(
-        f"{n} {singular if n == 1 else plural}" for n, singular, plural in kinds if n
-    )
-    count = len(swarm.variants)
-    console.note(
-        f"{swarm.group_id}: {counted(count, 'variant')} of {swarm.name or 'no swarm'}"
-        + (f"; ignored {ignored}" if ignored else "")
-    )
-    active = sum(v.status not in ("", *FINISHED) for v in swarm.variants)
-    if active:
-        console.note(f"{swarm.group_id}: {active} of them have not finished")
-    for text in (*swarm.unreadable, *swarm.warnings):
-        console.warn(text)
 
 
 def load_config(options: TaskOptions, console: Console) -> EvalConfig:
@@ -112,10 +103,6 @@ def choose_tasks(options: TaskOptions, config: EvalConfig) -> tuple[str, ...]:
     Raises:
         UsageError: If there is no such task set, or a name cannot be a task's.
     """
-    chosen = (
-        *(task for name in options.task_set or () for task in known.task_set(name)),
-        *(options.task or ()),
-    )
-    if not chosen:
-        chosen = config.tasks or known.task_set(known.DEFAULT_TASK_SET)
-    return known.check_tasks(chosen)
+    chosen = [task for name in options.task_set for task in known.task_set(name)]
+    chosen += options.task
+    return known.check_tasks(chosen or config.tasks or known.task_set(known.DEFAULT_TASK_SET))

@@ -10,14 +10,18 @@ import typer
 
 from olmix_evalscript.cli import command
 from olmix_evalscript.commands.common import report_workspaces
-from olmix_evalscript.library import script_path
-from olmix_evalscript.options import GeneralOptions, ListOptions, SearchOptions
+from olmix_evalscript.options import (
+    DEFAULT_OUTPUT_DIR,
+    GeneralOptions,
+    SearchOptions,
+    TableOptions,
+)
+from olmix_evalscript.script import script_path
 from olmix_evalscript.swarm import all_swarms
 from olmix_evalscript.tables import Listed, swarm_table
 
 
 @command(
-    "[OPTIONS]",
     name="list",
     examples=(
         "olmix-evalscript list",
@@ -25,7 +29,7 @@ from olmix_evalscript.tables import Listed, swarm_table
     ),
 )
 def list_swarms(
-    context: typer.Context, search: SearchOptions, output: ListOptions, general: GeneralOptions
+    context: typer.Context, search: SearchOptions, output: TableOptions, general: GeneralOptions
 ) -> None:
     """List the swarms on Beaker, newest first.
 
@@ -37,9 +41,12 @@ def list_swarms(
     report_workspaces(source, console)
     with console.report() as report:
         swarms = all_swarms(source.pages(report, mine=mine))
-    folder = Path(output.output_dir)
+    scripts = [script_path(Path(DEFAULT_OUTPUT_DIR), swarm.group_id) for swarm in swarms]
     table = swarm_table(
-        [Listed(swarm, _if_exists(script_path(folder, swarm.group_id))) for swarm in swarms]
+        [
+            Listed(swarm, str(script) if os.path.exists(script) else None)
+            for swarm, script in zip(swarms, scripts, strict=True)
+        ]
     )
     if output.json:
         console.data(json.dumps(table.data(), indent=2) + "\n")
@@ -49,7 +56,3 @@ def list_swarms(
         console.note(
             "No swarms found. Look further back with --since, or elsewhere with --workspace."
         )
-
-
-def _if_exists(path: Path) -> str | None:
-    return str(path) if os.path.exists(path) else None

@@ -7,14 +7,19 @@ import json
 import typer
 
 from olmix_evalscript.cli import command
-from olmix_evalscript.commands.common import report_swarm, report_workspaces
+from olmix_evalscript.commands.common import ANYTHING, find_swarm
 from olmix_evalscript.mixtures import mixtures
-from olmix_evalscript.options import GeneralOptions, ShowOptions, SwarmOptions, VariantOptions
+from olmix_evalscript.options import (
+    GeneralOptions,
+    GroupId,
+    ShowOptions,
+    SwarmOptions,
+    VariantOptions,
+)
 from olmix_evalscript.tables import mixture_table, swarm_data, variant_table
 
 
 @command(
-    "GROUP_ID [OPTIONS]",
     examples=(
         "olmix-evalscript show 58362402",
         "olmix-evalscript show 58362402 --mixtures",
@@ -23,6 +28,7 @@ from olmix_evalscript.tables import mixture_table, swarm_data, variant_table
 )
 def show(
     context: typer.Context,
+    group_id: GroupId,
     finding: SwarmOptions,
     variants: VariantOptions,
     output: ShowOptions,
@@ -30,16 +36,10 @@ def show(
 ) -> None:
     """Show a swarm's variants and where their checkpoints should be, or their mixtures."""
     console = general.console(context)
-    source, group_id = finding.source(), finding.group
-    report_workspaces(source, console)
-    swarm = source.swarm(group_id, console.report, variants.checkpoint_root, variants.status)
-    report_swarm(swarm, console)
+    swarm = find_swarm(group_id, finding.source(), variants, ANYTHING, console)
     if output.json:
         console.data(json.dumps(swarm_data(swarm), indent=2) + "\n")
     elif output.mixtures:
-        mixed = mixtures(swarm)
-        for note in mixed.warnings:
-            console.warn(note)
-        console.table(mixture_table(swarm, mixed))
+        console.table(mixture_table(swarm, mixtures(swarm)))
     else:
         console.table(variant_table(swarm))

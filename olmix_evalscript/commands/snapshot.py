@@ -7,15 +7,19 @@ from pathlib import Path
 import typer
 
 from olmix_evalscript.cli import command
-from olmix_evalscript.commands.common import report_swarm, report_workspaces
+from olmix_evalscript.commands.common import ANYTHING, report_swarm, report_workspaces
 from olmix_evalscript.files import write_whole
-from olmix_evalscript.options import BeakerSwarmOptions, GeneralOptions, SnapshotOptions
+from olmix_evalscript.options import (
+    BeakerSwarmOptions,
+    GeneralOptions,
+    GroupId,
+    SnapshotOptions,
+)
 from olmix_evalscript.snapshot import dump
 from olmix_evalscript.swarm import build_swarm
 
 
 @command(
-    "GROUP_ID [OPTIONS]",
     examples=(
         "olmix-evalscript snapshot 58362402 -o 58362402.yaml",
         "olmix-evalscript generate 58362402 --snapshot 58362402.yaml",
@@ -23,18 +27,19 @@ from olmix_evalscript.swarm import build_swarm
 )
 def snapshot(
     context: typer.Context,
+    group_id: GroupId,
     finding: BeakerSwarmOptions,
     output: SnapshotOptions,
     general: GeneralOptions,
 ) -> None:
     """Save what Beaker says about a swarm, without environment variables or secrets."""
     console = general.console(context)
-    source, group_id = finding.source(), finding.group
+    source = finding.source()
     report_workspaces(source, console)
     experiments = source.experiments(group_id, console.report)
     swarm = build_swarm(group_id, experiments)
     source.check(swarm, len(experiments))
-    report_swarm(swarm, console)
+    report_swarm(swarm, ANYTHING, console)
     text = dump(group_id, experiments)
     if output.output == "-":
         console.data(text)

@@ -11,11 +11,11 @@ from olmix_evalscript.options import Session
 from olmix_evalscript.tasks import task_set, task_sets
 
 SetName = Annotated[
-    str | None, typer.Argument(hidden=True, autocompletion=lambda: list(task_sets()))
+    str | None, typer.Argument(metavar="SET", hidden=True, autocompletion=lambda: list(task_sets()))
 ]
 
 
-@command("[SET]", examples=("olmix-evalscript tasks", "olmix-evalscript tasks offline-bpb"))
+@command(examples=("olmix-evalscript tasks", "olmix-evalscript tasks offline-bpb"))
 def tasks(context: typer.Context, name: SetName = None) -> None:
     """List the task sets, or the tasks of one set."""
     session: Session = context.obj

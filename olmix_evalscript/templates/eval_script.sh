@@ -32,6 +32,7 @@ list_files() { # the delimiter makes one entry of all tensors, which are named _
 # --- From here on all scripts for this storage and backend are the same. --------------------------
 RECORD="$0.submitted" # a line for each successful submission; delete one to submit it again
 LOCK="$RECORD.lock"   # a folder, while a run of this script submits
+OWN="$LOCK/$$@$(uname -n)" # our file in it
 LOGS="$0.logs"        # what olmo-cookbook-eval says of each variant
 set -o pipefail
 
@@ -153,6 +154,7 @@ choose_step() {
     is_recorded "${CHECKPOINT[n]}" hf "${HF_TASKS[@]}" &&
       #@end hf_tasks
       is_recorded "${CHECKPOINT[n]}" "$MODEL_BACKEND" "${TASKS[@]}" && continue
+    [ -n "$AGAIN" ] || [ ! -e "$MARKS/$n.maybe" ] || { STATUS[n]=$(<"$MARKS/$n.maybe"); continue; }
     TODO+=("$n") STATUS[n]='ready'
     [ "$found" = "latest step: $STEP" ] || STATUS[n]="ready, but $found"
   done
@@ -164,16 +166,16 @@ show_list() {
 }
 group() { awk -F'\t' '{ v[$3] = v[$3] " " $1 } END { for (s in v) print "variant" v[s] ": " s }'; }
 
-# One run at a time. The lock holds a file named by host and process, with the workers in it.
+# One run at a time. The lock holds a file named by process and host, with the workers in it.
 lock() {
-  local own="$LOCK/$HOSTNAME.$$" old
+  local old
   if ! mkdir "$LOCK" 2>/dev/null; then
-    old=$(echo "$LOCK/$HOSTNAME".*)
-    ps -p "$(grep -s . "$old" | tr '\n' ,)${old##*.}" >/dev/null 2>&1
-    { [ $? = 1 ] && mv "$old" "$own" 2>/dev/null; } || fail "Another run submits; else rm -r $LOCK"
+    old=$(echo "$LOCK"/*"@${OWN##*@}")
+    ps -p "$(grep -s . "$old" | tr '\n' ,)$(basename "${old%@*}")" >/dev/null 2>&1
+    { [ $? = 1 ] && mv "$old" "$OWN" 2>/dev/null; } || fail "Another run submits, or rm -r '$LOCK'"
   fi
   trap 'rm -rf "$WORK" "$LOCK"' EXIT
-  : >"$own" || exit
+  : >"$OWN" || exit
 }
 
 # A line of the record: dashboard, checkpoint, backend, and a checksum of arguments and tasks.
@@ -185,14 +187,13 @@ record_line() { # checkpoint, backend, tasks
 is_recorded() { [ -z "$AGAIN$DRY_RUN" ] && grep -qsxFe "$(record_line "$@")" "$WORK/record"; }
 
 evaluate() { # slot, checkpoint, backend, tasks
-  local task args=("${EVAL_ARGS[@]}" ${DRY_RUN:+--dry-run})
+  local tasks=("${@:4}") args=("${EVAL_ARGS[@]}" ${DRY_RUN:+--dry-run})
   #@begin hf_tasks
   ! is_recorded "${@:2}" || return 0
   #@end hf_tasks
   [ "$JOBS" -eq 1 ] || args+=(--env-name "oe-eval-venv-$1") # two calls would race for one
-  for task in "${@:4}"; do args+=(--tasks "$task"); done
   olmo-cookbook-eval evaluate "$2" --dashboard "$DASHBOARD" --cluster "$CLUSTER" \
-    --priority "$PRIORITY" --model-backend "$3" "${args[@]}" || return
+    --priority "$PRIORITY" --model-backend "$3" "${args[@]}" "${tasks[@]/#/--tasks=}" || return
   [ -n "$DRY_RUN" ] || record_line "${@:2}" >>"$RECORD" || return 100
 }
 #@begin hf_tasks
@@ -203,13 +204,14 @@ evaluate_both() { # slot, variant
 }
 #@end hf_tasks
 
-# Submit every JOBS-th variant. A failure that the next call would share stops all.
+# Submit every JOBS-th variant. A mark says that a call began and is not known to have ended.
 work() { # slot
-  local i n log what
-  trap '' INT HUP PIPE TTIN TTOU
+  local i n mark log what
+  trap '' INT HUP
   for ((i = $1 - 1; i < ${#TODO[@]}; i += JOBS)); do
-    n="${TODO[i]}" log="$LOGS/${TODO[i]}-$STARTED.log" what=failed
-    { [ ! -e "$WORK/stop" ] && kill -0 $$ && : >"$WORK/$n"; } || break
+    n="${TODO[i]}" mark="$MARKS/${TODO[i]}.maybe" log="$LOGS/${TODO[i]}-$STARTED.log"
+    what="maybe submitted: look on Beaker, then rm $mark"
+    { [ ! -e "$WORK/stop" ] && kill -0 $$ && echo "$what" | tee "$WORK/$n" >"$mark"; } || break
     #@begin one_call
     evaluate "$1" "${CHECKPOINT[n]}" "$MODEL_BACKEND" "${TASKS[@]}" </dev/null >>"$log" 2>&1
     #@end one_call
@@ -218,22 +220,21 @@ work() { # slot
     #@end hf_tasks
     case $? in
       0) what="$DONE" ;;
-      2) what='failed, as olmo-cookbook-eval does not take these arguments' ;;
-      100) what='CHECK BEAKER: submitted, but not recorded' ;;
-      *) echo "exit status $?" >>"$log" || what='CHECK BEAKER: failed, or its log is full' ;;
+      ? | ??) echo failed >>"$log" && what=failed ;; # else the disk is full, or it was killed
     esac
-    [[ $what == "$DONE" || $what == failed ]] || : >"$WORK/stop"
+    if [[ $what == maybe* ]]; then : >"$WORK/stop"; else rm "$mark"; fi
     echo "$what" >"$WORK/$n"
     echo "[$((i + 1))/${#TODO[@]}] variant $n, step $STEP: $what"
     [ "$what" = "$DONE" ] || tail -n 5 "$log" | LC_ALL=C tr -cd '\n\t -~' | sed 's/^/    /' >&2
   done
 }
 
-# On a first signal the calls under way end and are recorded; a second one kills them.
+# On a first signal the calls under way end and are recorded; another one, later, kills them.
 stop() {
-  trap 'kill -KILL -- "${WORKERS[@]/#/-}"' INT TERM HUP
   : >"$WORK/stop"
-  warn "Stopping after the calls under way; once more kills them"
+  warn "Stopping after the calls under way; once more, after 2 s, kills them"
+  # shellcheck disable=SC2046
+  [ $((SECONDS - ${STOPPED:=$SECONDS})) -lt 2 ] || kill -KILL -- $(jobs -pr | sed 's/^/-/')
 }
 
 submit_all() {
@@ -244,12 +245,12 @@ submit_all() {
     read -r answer
     [[ $answer == [yY]* ]] || fail "Nothing was submitted"
   fi
+  trap '' PIPE TSTP TTIN TTOU
   trap stop INT TERM HUP
   set -m # a process group for each worker, so that Ctrl-C reaches this script alone
   for ((slot = 1; slot <= JOBS && slot <= count; slot++)); do
     work "$slot" &
-    WORKERS+=("$!")
-    echo "$!" >>"$LOCK/$HOSTNAME.$$"
+    echo "$!" >>"$OWN"
   done
   set +m
   until wait; do :; done
@@ -258,22 +259,22 @@ submit_all() {
 summary() {
   local n count rest
   for n in "${TODO[@]}"; do
-    [ ! -e "$WORK/$n" ] || STATUS[n]=$(grep . "$WORK/$n" || echo 'CHECK BEAKER: interrupted')
+    [ ! -s "$WORK/$n" ] || STATUS[n]=$(<"$WORK/$n")
   done
   count=$(show_list | grep -c $'\t'"$DONE")
   echo "$count of $TOTAL variants $DONE at step $STEP, dashboard $DASHBOARD; logs are in $LOGS"
   show_list | grep -v $'\t'"$DONE" | group >&2
   [ -n "$DRY_RUN" ] || echo "After the evaluations: olmix-evalscript collect $GROUP_ID"
   [ "$count" -lt ${#STATUS[@]} ] || exit 0
-  rest=$(show_list | grep -ve $'\t'"$DONE" -e 'CHECK BEAKER' | sed 's/\t.*//' | paste -s -d , -)
+  rest=$(show_list | grep -ve $'\t'"$DONE" -e 'maybe submitted' | cut -f 1 | paste -s -d , -)
   fail "To submit the rest, once it is ready: --step $STEP --only $rest${AGAIN:+ --again}"
 }
 
 main() {
   parse_options "$@"
-  CHECKPOINT=() STATUS=() TODO=() WORKERS=() TOTAL=${#RUNS[@]} STARTED=$(date +%Y%m%d-%H%M%S)
-  if [ -n "$DRY_RUN" ]; then DONE='passed the dry run'; else DONE=submitted; fi
-  WORK=$(mktemp -d) || exit
+  CHECKPOINT=() DONE=submitted MARKS="$LOGS" STATUS=() STOPPED='' TODO=() TOTAL=${#RUNS[@]}
+  STARTED=$(date +%Y%m%d-%H%M%S) WORK=$(mktemp -d) || exit
+  [ -z "$DRY_RUN" ] || DONE='passed the dry run' MARKS="$WORK"
   trap 'rm -rf "$WORK"' EXIT
   if [ -z "$LIST" ]; then
     command -v olmo-cookbook-eval >/dev/null || fail "Activate the olmo-cookbook environment first"
