@@ -24,9 +24,7 @@ RUNS=( # [variant]=the folder of its checkpoints
   [0]="$ROOT/${NAME}0000"
   [1]="$ROOT/${NAME}0001"
 )
-list_files() { # the delimiter makes one entry of all tensors, which are named __0_0.distcp and so on
-  list_s3 "$ROOT/$NAME" --delimiter __
-}
+list_files() { list_s3 "$ROOT/$NAME" --delimiter __; } # tensors (__0_0.distcp, ...) as one
 #@end settings
 
 # --- From here on all scripts for this storage and backend are the same. --------------------------
@@ -71,7 +69,7 @@ parse_only() {
     done
   done
 }
-#@begin s3
+#@begin s3 weka
 
 list_s3() { # beginning of paths, options for aws
   local path="${1#s3://}"
@@ -79,7 +77,7 @@ list_s3() { # beginning of paths, options for aws
     --output text --query '[Contents[].[Key], CommonPrefixes[].[Prefix]][]' |
     sed "s|^|s3://${path%%/*}/|"
 }
-#@end s3
+#@end s3 weka
 #@begin gs
 
 list_gs() { # beginning of paths
