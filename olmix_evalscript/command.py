@@ -26,15 +26,16 @@ MAX_STARTERS = 20  # programs that start each other
 #: As the launchers write them after ``-w``, in lower case.
 _BOOLEANS = {"true": True, "false": False}
 
+# What follows is looked for in a text without its quotes.
 _KNOWN = r"\b(?:olmix|regmixer)[\w./-]{0,60}?\btrain\b"
 #: A known trainer with its subcommand, wherever its group stands.
-_TRAINER_CALL = re.compile(rf"{_KNOWN}(?:\.py)?['\"]?\s+['\"]?train\b")
+_TRAINER_CALL = re.compile(rf"{_KNOWN}(?:\.py)?\s+train\b")
 #: What may be a trainer if there is a group, and if there is a variable.
 _TRAIN = re.compile(r"\btrain\b")
-_TRAIN_AND_VARIABLE = re.compile(rf"{_KNOWN}|\btrain(?:\.py)?['\"]?\s+['\"]?(?:train\b|[$`])")
+_TRAIN_AND_VARIABLE = re.compile(rf"{_KNOWN}|\btrain(?:\.py)?\s+(?:train\b|[$`])")
 #: The option that names a group, and the group if it is plain.
 _GROUP = re.compile(
-    r"(?<![\w-])(?:-g|--group-id)[=\s'\"\\]*(?:([0-9a-f]{8})(?![\w$`])|[0-9a-f]{4}|[$`{%])"
+    r"(?<![\w-])(?:-g|--group-id)[=\s]*(?:([0-9a-f]{8})(?![\w$`])|[0-9a-f]{4}|[$`{%])"
 )
 
 #: Programs that run the one behind their own options, with those in getopt's notation. An option
@@ -124,6 +125,7 @@ def _find_call(words: Sequence[str]) -> _Call | None:
 
 def _concerns(text: str) -> bool:
     """Whether a text names what may be a trainer, and a group or what may become one."""
+    text = _without_quotes(text)
     if _TRAIN.search(text) and (_GROUP.search(text) or _TRAINER_CALL.search(text)):
         return True
     return ("$" in text or "`" in text) and bool(_TRAIN_AND_VARIABLE.search(text))
@@ -138,9 +140,13 @@ def _unreadable(part: str, text: str) -> TrainerCommandError:
 
 def _group_id(text: str) -> str | None:
     """The group that a command names for certain, where it cannot be read as a whole."""
-    groups = set(_GROUP.findall(text))
+    groups = set(_GROUP.findall(_without_quotes(text)))
     is_certain = len(groups) == 1 and "$" not in text and "`" not in text
     return (groups.pop() if is_certain else "") or None
+
+
+def _without_quotes(text: str) -> str:
+    return text.replace("'", "").replace('"', "").replace("\\", "")
 
 
 def _behind_starters(words: Sequence[str]) -> list[str]:

@@ -276,13 +276,14 @@ def trained_by_bash(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
 
 
 def run_of_call(arguments: list[str]) -> TrainerRun | None:
-    """The run that python trains if it is given these arguments."""
+    """The run of the group that python trains if it is given these arguments."""
     if arguments and arguments[0] == "launch/train.py":
         arguments[0] = SCRIPT
     try:
-        return parse_trainer(["python", *arguments])
+        run = parse_trainer(["python", *arguments])
     except TrainerCommandError:
         return None  # click ends it as well
+    return run if run and run.group_id == RUN.group_id else None
 
 
 @settings(max_examples=200, deadline=None)
