@@ -95,7 +95,8 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
                 f"the cluster {evaluation.cluster} cannot read checkpoints on {root}; "
                 "try --eval-cluster aus"
             )
-    backend, tasks, hf_tasks = evaluation.model_backend, evaluation.tasks, ()
+    backend, tasks = evaluation.model_backend, evaluation.tasks
+    hf_tasks: tuple[str, ...] = ()
     if backend == "vllm":
         hf_tasks = tuple(task for task in tasks if task in COOKBOOK.not_on_vllm)
         tasks = tuple(task for task in tasks if task not in hf_tasks)
