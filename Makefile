@@ -3,6 +3,7 @@
 # make test    all tests, under the Python of .venv
 # make pythons the tests that need no other program, under Python 3.10 and 3.13
 # make bench   timings, as ratios measured side by side
+# make loop    the loop for real, with tiny models: trained, evaluated and fitted
 # make options docs/options.md, from the help
 # make picture docs/terminal.svg, from what make demo prints
 
@@ -11,13 +12,14 @@ export COVERAGE_FILE := $(CURDIR)/.coverage
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOOP_VENV := .loop-venv
 DEMO_DATE := 1767225600# 2026-01-01, so that the demo is the same every day
 # What these run is bash, the storage tools and their servers: nothing whose coverage counts.
 SCRIPTS := tests/test_script_run.py tests/test_docs.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo lint check test pythons bench options picture clean
+.PHONY: demo lint check test pythons bench loop options picture clean
 
 demo: $(VENV)/runtime
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SOURCE_DATE_EPOCH=$(DEMO_DATE) \
@@ -37,7 +39,7 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/shellcheck olmix_evalscript/templates/eval_script.sh tools/demo.sh .ci/run
+	$(BIN)/shellcheck olmix_evalscript/templates/eval_script.sh tools/demo.sh tools/loop/run.sh .ci/run
 
 check: lint
 	$(BIN)/python -m pytest -q -n 2 $(SCRIPTS:%=--ignore=%)
@@ -56,6 +58,10 @@ bench: $(VENV)/installed
 	$(BIN)/uv pip install --quiet --python $(BIN)/python beaker-gantry
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench
 
+loop:
+	@$(PYTHON) -m venv $(LOOP_VENV)
+	@bash tools/loop/run.sh "$(CURDIR)/$(LOOP_VENV)" "$$(mktemp -d)"
+
 options: $(VENV)/installed
 	$(BIN)/python tools/options_page.py
 
@@ -63,4 +69,4 @@ picture: $(VENV)/installed
 	$(BIN)/python tools/terminal_svg.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist
+	rm -rf $(VENV) $(LOOP_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage* dist

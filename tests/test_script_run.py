@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import FIXTURES
 from tests.desk import (
     BASH,
     GS,
@@ -200,6 +201,27 @@ def test_hf_needs_a_conversion_with_its_config_and_weights(
     desk.write(["mix-a"], model_backend="hf")
 
     assert statuses(desk.run("--list")) == {0: status}
+
+
+# The files of a checkpoint as ai2-olmo-core saved it; tools/loop/run.sh lists them.
+_, *SAVED = (FIXTURES / "checkpoint-layout.txt").read_text().splitlines()
+
+
+def test_a_checkpoint_that_olmo_core_saved_is_complete(desk: Desk) -> None:
+    desk.save("mix-a", *(f"step20/{file}" for file in SAVED))
+    desk.write(["mix-a"])
+
+    assert statuses(desk.run("--list")) == {0: "ready"}
+
+
+@pytest.mark.parametrize("missing", RAW)
+def test_a_checkpoint_that_olmo_core_did_not_finish_is_not_complete(
+    desk: Desk, missing: str
+) -> None:
+    desk.save("mix-a", *(f"step20/{file}" for file in SAVED if file != missing))
+    desk.write(["mix-a"])
+
+    assert statuses(desk.run("--list")) == {0: f"held back, step20 lacks {missing}"}
 
 
 # --- listings that fail -------------------------------------------------------------------
