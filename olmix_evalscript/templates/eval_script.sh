@@ -115,7 +115,7 @@ find_steps() {
     BEGIN { count = split(needed, file, " ") }
     NF == 2 { variant[$2] = $1; next }
     #@begin converted
-    { sub(/-hf\/(model|pytorch_model)[.](safetensors|bin)([.]index[.]json)?$/, "-hf/model.safetensors") }
+    { sub(/-hf\/(pytorch_)?model[.](safetensors|bin)([.]index[.]json)?$/, "-hf/model.safetensors") }
     #@end converted
     { has[$0] }
     { for (run = $0; !(run in variant) && sub("/[^/]*$", "", run);) continue }
@@ -263,8 +263,8 @@ summary() {
   echo "$count of $TOTAL variants $DONE at step $STEP, dashboard $DASHBOARD; logs are in $LOGS"
   show_list | grep -v $'\t'"$DONE" | group >&2
   [ -n "$DRY_RUN" ] || echo "After the evaluations: olmix-evalscript collect $GROUP_ID"
-  [ "$count" -lt ${#STATUS[@]} ] || exit 0
   rest=$(show_list | grep -ve $'\t'"$DONE" -e 'maybe submitted' | cut -f 1 | paste -s -d , -)
+  [ -n "$rest" ] || exit $((count < ${#STATUS[@]}))
   fail "To submit the rest, once it is ready: --step $STEP --only $rest${AGAIN:+ --again}"
 }
 
