@@ -26,15 +26,16 @@ MAX_STARTERS = 20  # programs that start each other
 #: As the launchers write them after ``-w``, in lower case.
 _BOOLEANS = {"true": True, "false": False}
 
+# What follows is looked for in a text without its quotes.
 _KNOWN = r"\b(?:olmix|regmixer)[\w./-]{0,60}?\btrain\b"
 #: A known trainer with its subcommand, wherever its group stands.
-_TRAINER_CALL = re.compile(rf"{_KNOWN}(?:\.py)?['\"]?\s+['\"]?train\b")
+_TRAINER_CALL = re.compile(rf"{_KNOWN}(?:\.py)?\s+train\b")
 #: What may be a trainer if there is a group, and if there is a variable.
 _TRAIN = re.compile(r"\btrain\b")
-_TRAIN_AND_VARIABLE = re.compile(rf"{_KNOWN}|\btrain(?:\.py)?['\"]?\s+['\"]?(?:train\b|[$`])")
+_TRAIN_AND_VARIABLE = re.compile(rf"{_KNOWN}|\btrain(?:\.py)?\s+(?:train\b|[$`])")
 #: The option that names a group, and the group if it is plain.
 _GROUP = re.compile(
-    r"(?<![\w-])(?:-g|--group-id)[=\s'\"\\]*(?:([0-9a-f]{8})(?![\w$`])|[0-9a-f]{4}|[$`{%])"
+    r"(?<![\w-])(?:-g|--group-id)[=\s]*(?:([0-9a-f]{8})(?![\w$`])|[0-9a-f]{4}|[$`{%])"
 )
 
 #: Programs that run the one behind their own options, with those in getopt's notation. An option
@@ -44,6 +45,8 @@ _STARTERS = {
     "env": ("", ""),
     "nohup": ("", ""),
     "python": ("BbdEIOPqsSuvmW:X:", ""),
+    "srun": ("n:N:p:t:c:J:G:u", "ntasks= nodes= partition= time= gpus= unbuffered"),
+    "timeout": ("k:s:v", "kill-after= signal= foreground preserve-status"),
     "torchrun": (
         "m",
         "module standalone nnodes= nproc-per-node= node-rank= master-addr= master-port= "
@@ -51,6 +54,10 @@ _STARTERS = {
     ),
     "uv run": ("mp:", "module python= with= extra= group= all-extras no-sync frozen locked active"),
 }
+#: Programs that only show what they are given.
+_SHOWING = ("cat", "echo", "grep", "head", "ls", "printf", "tail")
+#: What may hand on what they show: a pipe, or a file.
+_HANDED_ON = re.compile(r"(?<!\|)\|(?!\|)|>")
 _PYTHON = re.compile(r"python[0-9.]*")
 _TORCHRUN_FILES = ("torch/distributed/run.py", "torch/distributed/launch.py")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
@@ -117,13 +124,15 @@ def _find_call(words: Sequence[str]) -> _Call | None:
     program = _behind_starters(words)
     text = _shell_text(program)
     call = _call_in(text) if text else _call(program)
-    if call is None and _concerns("\n".join(words)):
+    others = "\n".join(word for word in words if word != text)
+    if call is None and not _only_shows(program, "") and _concerns(others):
         raise _unreadable(" ".join(program), "\n".join(words))
     return call
 
 
 def _concerns(text: str) -> bool:
     """Whether a text names what may be a trainer, and a group or what may become one."""
+    text = _without_quotes(text)
     if _TRAIN.search(text) and (_GROUP.search(text) or _TRAINER_CALL.search(text)):
         return True
     return ("$" in text or "`" in text) and bool(_TRAIN_AND_VARIABLE.search(text))
@@ -138,9 +147,13 @@ def _unreadable(part: str, text: str) -> TrainerCommandError:
 
 def _group_id(text: str) -> str | None:
     """The group that a command names for certain, where it cannot be read as a whole."""
-    groups = set(_GROUP.findall(text))
+    groups = set(_GROUP.findall(_without_quotes(text)))
     is_certain = len(groups) == 1 and "$" not in text and "`" not in text
     return (groups.pop() if is_certain else "") or None
+
+
+def _without_quotes(text: str) -> str:
+    return text.replace("'", "").replace('"', "").replace("\\", "")
 
 
 def _behind_starters(words: Sequence[str]) -> list[str]:
@@ -165,7 +178,7 @@ def _behind_starters(words: Sequence[str]) -> list[str]:
             behind[0] = behind[0].replace(".", "/") + ".py"
             if behind[0] in _TORCHRUN_FILES:
                 behind[0] = "torchrun"
-        rest = behind
+        rest = behind[1:] if names[0] == "timeout" else behind  # without its duration
     return rest
 
 
@@ -199,15 +212,23 @@ def _call_in(text: str) -> _Call | None:
     if len(text) > MAX_CHARACTERS:
         raise _unreadable(text, text)
     calls: dict[tuple[str, ...], _Call] = {}
+    others: list[str] = []
     for words in _commands(text):
         call = _call(_behind_starters(words))
         if call and "$" not in "".join(call.words[1:]):
             calls[call.words] = call
-        elif _concerns("\n".join(words)):
-            raise _unreadable(" ".join(words), text)
-    if len(calls) != 1:
+        elif not _only_shows(words, text):
+            others += words
+            if _concerns("\n".join(words)):
+                raise _unreadable(" ".join(words), text)
+    if len(calls) > 1 or (not calls and _concerns("\n".join(others))):
         raise _unreadable(text, text)
-    return calls.popitem()[1]
+    return next(iter(calls.values()), None)
+
+
+def _only_shows(words: Sequence[str], text: str) -> bool:
+    """Whether a command only shows its arguments, and nothing in a shell's text may run them."""
+    return bool(words) and words[0] in _SHOWING and not _HANDED_ON.search(text)
 
 
 def _commands(text: str) -> Iterator[list[str]]:

@@ -95,45 +95,36 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
                 f"the cluster {evaluation.cluster} cannot read checkpoints on {root}; "
                 "try --eval-cluster aus"
             )
-    backend, tasks, hf_tasks = evaluation.model_backend, evaluation.tasks, []
+    backend, tasks = evaluation.model_backend, evaluation.tasks
+    hf_tasks: tuple[str, ...] = ()
     if backend == "vllm":
-        hf_tasks = [task for task in tasks if task in COOKBOOK.not_on_vllm]
-        tasks = tuple(task for task in tasks if task not in COOKBOOK.not_on_vllm)
+        hf_tasks = tuple(task for task in tasks if task in COOKBOOK.not_on_vllm)
+        tasks = tuple(task for task in tasks if task not in hf_tasks)
     if not tasks:
-        backend, tasks, hf_tasks = "hf", evaluation.tasks, []
+        backend, tasks, hf_tasks = "hf", hf_tasks, ()
     evaluation = replace(evaluation, model_backend=backend, tasks=tasks)
-    listers = {_lister(root) for root in roots}
-    kept = {
-        "s3": "list_s3" in listers or "list_weka" in listers,
-        "gs": "list_gs" in listers,
-        "weka": "list_weka" in listers,
-        "converted": bool(COOKBOOK.backends[backend].suffix),
-        "one_call": not hf_tasks,
-        "hf_tasks": bool(hf_tasks),
-    }
-    blocks = {
+    kept = {_storage(root) for root in roots}
+    kept |= {"hf_tasks" if hf_tasks else "one_call"}
+    kept |= {"converted"} if COOKBOOK.backends[backend].suffix else set()
+    written = {
         "header": _header(swarm, evaluation, len(tasks) + len(hf_tasks), today),
-        "settings": [
-            *_settings(swarm, evaluation, hf_tasks),
-            "",
-            *_variants(swarm, roots),
-        ],
+        "settings": [*_settings(swarm, evaluation, hf_tasks), "", *_variants(swarm, roots)],
     }
 
     def fill(block: re.Match[str]) -> str:
-        if block[1] in blocks:
-            return "".join(f"{line}\n" for line in blocks[block[1]])
-        return block[2] if kept[block[1]] else ""
+        if block[1] in written:
+            return "".join(f"{line}\n" for line in written[block[1]])
+        return block[2] if kept & set(block[1].split()) else ""
 
     text = (files("olmix_evalscript") / "templates" / "eval_script.sh").read_text(encoding="utf-8")
     return _with_checksum(
-        re.sub(r"^ *#@begin (\w+)\n(.*?)^ *#@end \1\n", fill, text, flags=re.M | re.S)
+        re.sub(r"^ *#@begin ([\w ]+)\n(.*?)^ *#@end \1\n", fill, text, flags=re.M | re.S)
     )
 
 
-def _lister(root: str) -> str:
-    """The template's function that lists a root."""
-    return "list_" + root.lstrip("/").partition(":")[0].partition("/")[0]
+def _storage(root: str) -> str:
+    """The name of a root's storage in the template: s3, gs or weka."""
+    return re.split("[:/]", root.lstrip("/"), maxsplit=1)[0]
 
 
 def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> list[str]:
@@ -192,52 +183,36 @@ def _settings(swarm: Swarm, evaluation: Evaluation, hf_tasks: Sequence[str]) -> 
 
 
 def _variants(swarm: Swarm, roots: Sequence[str]) -> list[str]:
-    """The roots, the run folders, and the function that lists the files below them."""
-    lines, runs, calls = [], [], []
+    """The roots, the run folders, and the function that lists the files in them."""
+    lines: list[str] = []
+    rows: dict[int, str] = {}
+    calls: list[str] = []
     for number, root in enumerate(roots, 1):
         suffix = f"_{number}" if number > 1 else ""
-        lines.append(f"ROOT{suffix}={_quote(root)}")
         names = {v.number: v.run_name for v in swarm.ready if v.checkpoint_root == root}
         shared = _shared_beginning(list(names.values()), swarm.group_id)
+        lines.append(f"ROOT{suffix}={_quote(root)}")
         if shared:
             lines.append(f"NAME{suffix}={_quote(shared)}")
-            calls.append(_listing(root, f"$ROOT{suffix}/$NAME{suffix}"))
         for variant, name in names.items():
             check_name("run name", name)  # it stands between double quotes
             beginning = f"${{NAME{suffix}}}" if shared else ""
-            runs.append((variant, f'"$ROOT{suffix}/{beginning}{name.removeprefix(shared)}"'))
-            if not shared:
-                calls.append(_listing(root, f"$ROOT{suffix}/{name}"))
-    rows = [(number, f"  [{number}]={path}") for number, path in runs]
-    rows += [
-        (v.number, f"  # {v.number}: {printable(v.run_name)} is lost (it was saved to /tmp)")
-        for v in swarm.variants
-        if v.is_lost
-    ]
+            rows[variant] = f'  [{variant}]="$ROOT{suffix}/{beginning}{name.removeprefix(shared)}"'
+        # The delimiter makes one entry of all tensors; Weka's S3 interface may know only the slash.
+        options = " --delimiter __" if _storage(root) == "s3" else ""
+        calls += [
+            f'list_{_storage(root)} "$ROOT{suffix}/{prefix}"{options}'
+            for prefix in ([f"$NAME{suffix}"] if shared else names.values())
+        ]
+    for lost in (variant for variant in swarm.variants if variant.is_lost):
+        rows[lost.number] = f"  # {lost.number}: {lost.run_name} is lost (it was saved to /tmp)"
     return [
         *lines,
         "RUNS=( # [variant]=the folder of its checkpoints",
-        *(line for _, line in sorted(rows)),
+        *(rows[number] for number in sorted(rows)),
         ")",
-        *_list_files(calls),
+        f"list_files() {{ {' && '.join(calls)}; }} # tensors (__0_0.distcp, ...) as one",
     ]
-
-
-def _list_files(calls: Sequence[str]) -> list[str]:
-    comment = "# tensors (__0_0.distcp, ...) as one"
-    if len(calls) == 1:
-        return [f"list_files() {{ {calls[0]}; }} {comment}"]
-    return [f"list_files() {{ {comment}", *(f"  {c} &&" for c in calls[:-1]), f"  {calls[-1]}", "}"]
-
-
-def _listing(root: str, beginning: str) -> str:
-    """The call that lists the files of a root whose paths begin so.
-
-    The delimiter makes one entry of all tensors, ``__0_0.distcp`` and so on. Weka's S3 interface
-    may know only the slash.
-    """
-    lister = _lister(root)
-    return f'{lister} "{beginning}"' + " --delimiter __" * (lister == "list_s3")
 
 
 def _shared_beginning(names: Sequence[str], group_id: str) -> str:

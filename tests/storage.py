@@ -6,13 +6,12 @@ import logging
 import os
 import shutil
 import socket
-import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
@@ -43,7 +42,6 @@ class Bucket:
         self.url = url  # of the server
         self._upload = upload  # of an object, with {key} in it
         self.environment = environment  # what the storage tool has to be told
-        self.server: Any = None
 
     def put(self, *keys: str, contents: str = "x") -> None:
         method = "POST" if "?" in self._upload else "PUT"
@@ -110,37 +108,10 @@ def gs_server(folder: Path, name: str) -> Iterator[Bucket]:
     bucket = Bucket(
         url, f"{url}/upload/storage/v1/b/{name}/o?uploadType=media&name={{key}}", environment
     )
-    bucket.server = server
     try:
         yield bucket
     finally:
         server.stop()
-
-
-@contextmanager
-def gsutil_server(
-    folder: Path, name: str, fill: Callable[[Bucket], None]
-) -> Iterator[dict[str, str]]:
-    """What gsutil has to be told of a server that is filled first; gsutil insists on TLS."""
-    import trustme  # noqa: PLC0415
-
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    trustme.CA().issue_cert("localhost").configure_cert(context)
-    with gs_server(folder, name) as bucket:
-        fill(bucket)
-        listener = bucket.server._api._httpd
-        listener.socket = context.wrap_socket(listener.socket, server_side=True)
-        config = folder / "boto"
-        config.write_text(
-            f"[Credentials]\ngs_json_host = localhost\ngs_json_port = {listener.server_port}\n"
-            "[Boto]\nhttps_validate_certificates = False\nnum_retries = 1\n"
-            f"[GSUtil]\nstate_dir = {folder}/gsutil\nsoftware_update_check_period = 0\n"
-        )
-        yield {
-            "BOTO_CONFIG": str(config),
-            "CLOUDSDK_CONFIG": str(folder / "gcloud"),
-            "CLOUDSDK_CORE_PASS_CREDENTIALS_TO_GSUTIL": "false",
-        }
 
 
 @contextmanager

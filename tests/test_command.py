@@ -130,6 +130,8 @@ TRAINS: dict[str, list[str]] = {
     "assignments": ["A=1", "B=2 3", "python", *COMMAND],
     "env": ["/usr/bin/env", "A=1", "python", *COMMAND],
     "nohup": ["nohup", "python", *COMMAND],
+    "timeout": ["timeout", "-k", "60", "10h", "python", *COMMAND],
+    "srun": ["srun", "--ntasks=1", "-u", "python", *COMMAND],
     "uv run": ["uv", "run", "--extra", "gpu", "--", "python", *COMMAND],
     "torchrun with underscores": ["torchrun", "--nproc_per_node", "8", "--nnodes=2", *COMMAND],
     "torchrun -m": ["torchrun", "--standalone", "-m", "olmix.launch.train", *COMMAND[1:]],
@@ -152,6 +154,8 @@ TRAINS_NOTHING: dict[str, list[str]] = {
     "nothing": [],
     "an evaluation": [*ENTRY, "python", "-m", "oe_eval.launch", "--model", RUN.run_name],
     "a look at the script": [*ENTRY, "cat", SCRIPT],
+    "a command that is shown": ["echo", "python", *COMMAND],
+    "a command that a shell shows": shell(f"echo 'python {TEXT}' && grep '{TEXT}' log"),
     "a trainer without a group": ["python", "src/train.py", "train", "-n", "x"],
     "OLMo-core's own trainer": shell("torchrun src/scripts/train/OLMo2.py train x ai2/jupiter"),
 }
@@ -178,6 +182,7 @@ UNREADABLE: dict[str, tuple[list[str], str]] = {
     "a variable for a shell": ([f"X=python {TEXT}", *shell("$X")], "'bash -c"),
     "a script in a variable": (shell(f"S={SCRIPT}; torchrun $S train {ARGS}"), "'torchrun .S"),
     "a pipe into a shell": (shell(f"echo 'python {TEXT}' | bash"), "'echo python"),
+    "a command in a file": (shell(f"echo 'python {TEXT}' > r.sh; bash r.sh"), "'echo python"),
     "a shell in a shell": (shell(shlex.join(shell(f"python {TEXT}"))), "'bash -c"),
     "a here-document": (shell(f"bash <<EOF\npython {TEXT}\nEOF"), "'<<EOF"),
     "a substitution": (shell(f"echo $(python {TEXT})"), "'.[(]python"),
@@ -276,13 +281,14 @@ def trained_by_bash(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str],
 
 
 def run_of_call(arguments: list[str]) -> TrainerRun | None:
-    """The run that python trains if it is given these arguments."""
+    """The run of the group that python trains if it is given these arguments."""
     if arguments and arguments[0] == "launch/train.py":
         arguments[0] = SCRIPT
     try:
-        return parse_trainer(["python", *arguments])
+        run = parse_trainer(["python", *arguments])
     except TrainerCommandError:
         return None  # click ends it as well
+    return run if run and run.group_id == RUN.group_id else None
 
 
 @settings(max_examples=200, deadline=None)

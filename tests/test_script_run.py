@@ -870,6 +870,7 @@ def test_a_second_ctrl_c_kills_the_call_and_all_that_it_started(four: Desk, lock
     )
 
     assert "variant 0: maybe submitted: look on Beaker, then rm " in output
+    assert "To submit the rest, once it is ready: --step 5 --only 1,2,3\r\n" in output
     assert not any(is_alive(line.split()[0]) for line in four.started().splitlines())
     assert (status, lock.exists(), four.calls()) == (1, False, [])
 

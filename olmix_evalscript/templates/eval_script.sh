@@ -24,9 +24,7 @@ RUNS=( # [variant]=the folder of its checkpoints
   [0]="$ROOT/${NAME}0000"
   [1]="$ROOT/${NAME}0001"
 )
-list_files() { # the delimiter makes one entry of all tensors, which are named __0_0.distcp and so on
-  list_s3 "$ROOT/$NAME" --delimiter __
-}
+list_files() { list_s3 "$ROOT/$NAME" --delimiter __; } # tensors (__0_0.distcp, ...) as one
 #@end settings
 
 # --- From here on all scripts for this storage and backend are the same. --------------------------
@@ -71,7 +69,7 @@ parse_only() {
     done
   done
 }
-#@begin s3
+#@begin s3 weka
 
 list_s3() { # beginning of paths, options for aws
   local path="${1#s3://}"
@@ -79,7 +77,7 @@ list_s3() { # beginning of paths, options for aws
     --output text --query '[Contents[].[Key], CommonPrefixes[].[Prefix]][]' |
     sed "s|^|s3://${path%%/*}/|"
 }
-#@end s3
+#@end s3 weka
 #@begin gs
 
 list_gs() { # beginning of paths
@@ -117,7 +115,7 @@ find_steps() {
     BEGIN { count = split(needed, file, " ") }
     NF == 2 { variant[$2] = $1; next }
     #@begin converted
-    { sub(/-hf\/(model|pytorch_model)[.](safetensors|bin)([.]index[.]json)?$/, "-hf/model.safetensors") }
+    { sub(/-hf\/(pytorch_)?model[.](safetensors|bin)([.]index[.]json)?$/, "-hf/model.safetensors") }
     #@end converted
     { has[$0] }
     { for (run = $0; !(run in variant) && sub("/[^/]*$", "", run);) continue }
@@ -265,8 +263,8 @@ summary() {
   echo "$count of $TOTAL variants $DONE at step $STEP, dashboard $DASHBOARD; logs are in $LOGS"
   show_list | grep -v $'\t'"$DONE" | group >&2
   [ -n "$DRY_RUN" ] || echo "After the evaluations: olmix-evalscript collect $GROUP_ID"
-  [ "$count" -lt ${#STATUS[@]} ] || exit 0
   rest=$(show_list | grep -ve $'\t'"$DONE" -e 'maybe submitted' | cut -f 1 | paste -s -d , -)
+  [ -n "$rest" ] || exit $((count < ${#STATUS[@]}))
   fail "To submit the rest, once it is ready: --step $STEP --only $rest${AGAIN:+ --again}"
 }
 
