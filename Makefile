@@ -26,6 +26,7 @@ demo: $(VENV)/runtime
 		bash tools/demo.sh "$$(mktemp -d)"
 
 $(VENV)/runtime: pyproject.toml
+	@echo "Installing into $(VENV), once" >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --editable . >&2
 	@touch $@

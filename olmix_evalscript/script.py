@@ -128,7 +128,6 @@ def _storage(root: str) -> str:
 
 
 def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> list[str]:
-    name = f"olmix-{swarm.group_id}.sh"
     lines = [
         f"Evaluate the {counted(len(swarm.ready), 'variant')} of swarm {swarm.name} "
         f"(group {swarm.group_id}) on {counted(tasks, 'task')}.",
@@ -148,7 +147,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> li
             )
         lines.append("")
     lines += [
-        f"Run it in the olmo-cookbook environment: bash {name} [OPTIONS]",
+        "Run it in the olmo-cookbook environment: bash FILE [OPTIONS]",
         "  --list        show each variant's checkpoint, or why it is held back; submit nothing",
         "  --dry-run     pass --dry-run on to olmo-cookbook-eval; submit and record nothing",
         "  --only LIST   only these variants, such as 0,3,5-9",
@@ -271,7 +270,9 @@ def _is_edited(path: Path) -> bool:
 
 
 def _with_checksum(script: str) -> str:
-    line = f"# Checksum {_checksum(script)}: generate keeps this file if it was edited."
+    line = (
+        f"# Checksum {_checksum(script)}: generate does not overwrite this file once it is edited."
+    )
     return _MADE_BY.sub(rf"\g<0>\n{line}", script, count=1)
 
 

@@ -171,14 +171,6 @@ def test_runs_whose_names_share_nothing_or_look_like_steps_are_found(desk: Desk)
     ]
 
 
-@pytest.mark.parametrize("missing", RAW)
-def test_a_step_lacks_what_olmo_core_asks_for(desk: Desk, missing: str) -> None:
-    desk.save("mix-a", "step10", *(f"step20/{part}" for part in RAW if part != missing))
-    desk.write(["mix-a"])
-
-    assert statuses(desk.run("--list")) == {0: f"ready, but step20 lacks {missing}"}
-
-
 @pytest.mark.parametrize(
     ("files", "status"),
     [
@@ -427,6 +419,7 @@ def test_a_list_fits_a_terminal_of_80_columns(desk: Desk) -> None:
     _, output = desk.run_at_terminal("--list")
 
     assert output.split("\r\n") == [
+        f"There is no {desk.record}, so nothing counts as submitted before",
         f"Listing the checkpoints in {ROOT}",
         "Step: 22100",
         f"0 {runs[0]}/step22100 ready",
@@ -443,9 +436,11 @@ def test_the_rest_is_submitted_at_the_same_step_by_the_line_that_is_shown(spread
         spread.save(run, "step10", "step20")
     line = first.stderr.splitlines()[-1]
 
-    second = spread.run(*line.partition(": ")[2].split())
+    second = spread.run(*line.partition(f"{spread.path} ")[2].split())
 
-    assert line == "To submit the rest, once it is ready: --step 10 --only 1,4,5"
+    assert (
+        line == f"To submit the rest, once it is ready: bash {spread.path} --step 10 --only 1,4,5"
+    )
     assert sorted(spread.submitted()) == [f"{run}/step10" for run in names(6)]
     assert second.returncode == 0
 
@@ -532,7 +527,7 @@ def test_another_way_to_run_it_than_bash_with_a_file_is_refused(
         check=False,
     )
 
-    assert done.stderr == "Save this to a file and run it with bash\n"
+    assert done.stderr == "Run this as: bash FILE\n"
     assert (done.returncode, four.calls()) == (2, [])
 
 
@@ -870,7 +865,7 @@ def test_a_second_ctrl_c_kills_the_call_and_all_that_it_started(four: Desk, lock
     )
 
     assert "variant 0: maybe submitted: look on Beaker, then rm " in output
-    assert "To submit the rest, once it is ready: --step 5 --only 1,2,3\r\n" in output
+    assert " --step 5 --only 1,2,3\r\n" in output
     assert not any(is_alive(line.split()[0]) for line in four.started().splitlines())
     assert (status, lock.exists(), four.calls()) == (1, False, [])
 

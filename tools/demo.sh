@@ -31,6 +31,7 @@ END
   run "sed -n '/^ROOT/,/1]/p' olmix.sh"
   run 'bash olmix.sh --list'
   run 'bash olmix.sh --yes --only 0-1'
+  printf '# With the results of all eight, which are invented here:\n'
   run 'olmix-evalscript collect 58362402 --snapshot fixtures/58362402.yaml \
     --config results/tasks.yaml --results results --priors results/priors.yaml -o fit'
   printf '# To go on by hand: cd %s && . ./env.sh\n' "$FOLDER"

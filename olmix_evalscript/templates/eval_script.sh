@@ -3,7 +3,7 @@
 # Evaluate the 2 variants of swarm example (group 58362402) on 1 task.
 #@end header
 
-[ -n "${BASH_SOURCE-}" ] || { echo "Save this to a file and run it with bash" >&2; exit 2; }
+[ -n "${BASH_SOURCE-}" ] || { echo "Run this as: bash FILE" >&2; exit 2; }
 
 #@begin settings
 GROUP_ID='58362402'
@@ -243,6 +243,7 @@ submit_all() {
     read -r answer
     [[ $answer == [yY]* ]] || fail "Nothing was submitted"
   fi
+  [ "$count" -eq 0 ] || [ -n "$DRY_RUN" ] || printf '\n# %s\n' "$STARTED" >>"$RECORD" || exit
   trap '' PIPE TSTP TTIN TTOU
   trap stop INT TERM HUP
   set -m # a process group for each worker, so that Ctrl-C reaches this script alone
@@ -262,10 +263,10 @@ summary() {
   count=$(show_list | grep -c $'\t'"$DONE")
   echo "$count of $TOTAL variants $DONE at step $STEP, dashboard $DASHBOARD; logs are in $LOGS"
   show_list | grep -v $'\t'"$DONE" | group >&2
-  [ -n "$DRY_RUN" ] || echo "After the evaluations: olmix-evalscript collect $GROUP_ID"
+  [ "$count$DRY_RUN" = 0 ] || echo "After the evaluations: olmix-evalscript collect $GROUP_ID"
   rest=$(show_list | grep -ve $'\t'"$DONE" -e 'maybe submitted' | cut -f 1 | paste -s -d , -)
   [ -n "$rest" ] || exit $((count < ${#STATUS[@]}))
-  fail "To submit the rest, once it is ready: --step $STEP --only $rest${AGAIN:+ --again}"
+  fail "To submit the rest, once it is ready: bash $0 --step $STEP --only $rest${AGAIN:+ --again}"
 }
 
 main() {
@@ -276,12 +277,11 @@ main() {
   trap 'rm -rf "$WORK"' EXIT
   if [ -z "$LIST" ]; then
     command -v olmo-cookbook-eval >/dev/null || fail "Activate the olmo-cookbook environment first"
-    [ -e "$RECORD" ] || warn "There is no $RECORD, so nothing counts as submitted before"
     mkdir -p "$LOGS" || exit
     lock
-    [ -n "$DRY_RUN" ] || printf '\n# %s\n' "$STARTED" >>"$RECORD" || exit
   fi
-  [ ! -e "$RECORD" ] || tr -d '\r' <"$RECORD" >"$WORK/record" || exit
+  [ -e "$RECORD" ] || warn "There is no $RECORD, so nothing counts as submitted before"
+  [ ! -e "$RECORD" ] || tr -d '\r' <"$RECORD" >"$WORK/record" || fail "Cannot read $RECORD"
   find_steps
   choose_step
   warn "Step: ${STEP:-none is the latest of more than half of all $TOTAL variants}"
