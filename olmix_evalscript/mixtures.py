@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError, TrainerCommandError
 from olmix_evalscript.model import Swarm, Variant
-from olmix_evalscript.priors import Priors
 from olmix_evalscript.text import shown
 
 #: How far from 1 ``load_from_csv`` (olmix/fit/loaders.py) lets a row of ratios sum.

@@ -55,7 +55,7 @@ class FitData:
 def fit_warnings(data: FitData) -> list[str]:
     """A warning for each thing that makes a poor fit, a line each."""
     return [
-        *_mixture_warnings(data),
+        *_rank_warnings(data),
         *_same(data.variants, data.ratios, "mixture"),
         *_same(data.variants, data.bpb, "results"),
         *_name_warnings(data.variants),
@@ -63,18 +63,16 @@ def fit_warnings(data: FitData) -> list[str]:
     ]
 
 
-def _mixture_warnings(data: FitData) -> list[str]:
-    count = len(data.domains)
-    if len(data.variants) < count:
-        return [f"{counted(len(data.variants), 'variant')} cannot tell {count} domains apart"]
+def _rank_warnings(data: FitData) -> list[str]:
     _, dependent = data.basis
     if not dependent:
         return []
+    count = len(data.domains)
     names = listed(data.domains[index] for index in dependent)
     return [
-        f"the ratios of {count} domains have only rank {count - len(dependent)}, so the fit cannot "
-        f"tell {names} from the others. If topics were pinned, use --priors with the generation "
-        "config."
+        f"the mixtures of {counted(len(data.variants), 'variant')} tell only "
+        f"{count - len(dependent)} of {count} domains apart, not {names}. If topics were "
+        "pinned, use --priors with the generation config."
     ]
 
 

@@ -351,7 +351,7 @@ def test_errors_are_coloured_unless_no_color_is_set(
         ("generate --model-b", "--model-backend"),
         ("show --status suc", "succeeded"),
         ("generate -t arc_e", "arc_easy:rc::olmes:full"),
-        ("generate --eval-cluster ai2/jup", "ai2/jupiter-cirrascale-2"),
+        ("generate --eval-cluster ai2/jup", "ai2/jupiter"),
     ],
 )
 def test_the_shell_completes(run: Run, words: str, expected: str) -> None:

@@ -216,7 +216,7 @@ def test_an_incomplete_swarm_is_refused_with_what_to_evaluate(
         ],
     ]
     assert table[-1] == (
-        "error: nothing was written: 3 of 8 variants lack results. "
+        "error: nothing was written: results are incomplete for 3 of 8 variants. "
         "Use --allow-partial to write the others."
     )
 
@@ -245,14 +245,18 @@ def test_the_jobs_of_an_incomplete_variant_are_in_the_table(
     assert "--only 3 --step" in result.stderr
 
 
-def test_results_of_other_tasks_come_with_the_options_that_collect_them(run: Run) -> None:
-    command = ("collect", "58362402", *DEMO, "--results", str(RESULTS))
-
-    result = run(*command)
+def test_results_that_lack_tasks_everywhere_are_refused_with_those_that_there_are(run: Run) -> None:
+    result = run("collect", "58362402", *DEMO, "--results", str(RESULTS))
 
     assert (result.returncode, result.stdout) == (1, "")
-    _, _, options = result.stderr.partition("To collect those that there are, use ")
-    assert run(*command, *options.splitlines()[0].split()).returncode == 0
+    assert f"There are results of {', '.join(sorted(TASKS))}. Choose tasks with" in result.stderr
+
+
+def test_tasks_that_cannot_have_bits_per_byte_are_skipped_with_a_note(run: Run) -> None:
+    result = run(*COLLECT, "--results", str(RESULTS), "-t", TASKS[0], "-t", "wildchat_masked_ppl")
+
+    assert result.returncode == 0, result.stderr
+    assert "Skipped (no bits per byte): wildchat_masked_ppl" in result.stderr
 
 
 def test_allow_partial_writes_the_complete_variants_and_their_domains(
@@ -337,7 +341,7 @@ def test_results_of_other_runs_alone_are_refused_with_one_of_them(run: Run, work
         (("--no-results", "--results", "r"), "--no-results cannot be combined with --results"),
         (("--no-results", "--step", "5"), "--no-results cannot be combined with --step"),
         (("--dashboard", "../x"), "dashboard ../x is not accepted"),
-        (("--without-task", "no"), "--without-task: 'no' is not one of the 106 tasks"),
+        (("--without-task", "no"), "--without-task: no is not one of the 106 tasks"),
         *((("--step", step), "is not a step") for step in ("last", "0")),
     ],
 )

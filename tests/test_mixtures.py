@@ -7,9 +7,9 @@ import math
 import pytest
 import yaml
 
+from olmix_evalscript.config import Priors, load_priors
 from olmix_evalscript.errors import FitError
 from olmix_evalscript.mixtures import mixtures
-from olmix_evalscript.priors import Priors, load_priors
 from olmix_evalscript.swarm import build_swarm
 from tests.conftest import FIXTURES
 from tests.factories import GROUP, generated, run_name, source, swarm_of, swarm_of_sources

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from olmix_evalscript.cookbook import similar_clusters
+from olmix_evalscript.cookbook import cluster_warnings
 from olmix_evalscript.errors import InvalidInputError, UsageError
 from olmix_evalscript.tasks import (
     OLMO3_OFFLINE_TASKS,
@@ -79,16 +79,23 @@ def test_an_unknown_name_comes_with_the_nearest_known_one(typed: str, meant: str
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "hint"),
     [
-        ("aus80", ["aus80g", "aus"]),
-        ("jupiter", ["ai2/jupiter"]),
-        ("ai2/jupyter", ["ai2/jupiter"]),
-        ("foo", []),
+        ("aus80", ": did you mean aus80g"),
+        ("jupiter", ": did you mean ai2/jupiter?"),
+        ("ai2/jupyter", ": did you mean ai2/jupiter?"),
+        ("foo", ""),
     ],
 )
-def test_an_unknown_cluster_comes_with_the_nearest_known_ones(typed: str, meant: list[str]) -> None:
-    assert similar_clusters(typed)[: len(meant) or None] == meant
+def test_an_unknown_cluster_comes_with_the_nearest_known_ones(typed: str, hint: str) -> None:
+    (warning,) = cluster_warnings(typed)
+
+    assert warning.startswith(f"unknown cluster {typed}{hint}")
+
+
+@pytest.mark.parametrize("name", ["aus", "ai2/jupiter", "ai2/jupiter-cirrascale-2"])
+def test_a_known_cluster_gives_no_warning_under_its_former_name_either(name: str) -> None:
+    assert cluster_warnings(name) == []
 
 
 def test_outlandish_names_are_used_as_written() -> None:
