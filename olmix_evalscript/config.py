@@ -23,11 +23,11 @@ NOT_SUPPORTED = "That is not supported: write the priors that you want into a fi
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """The settings a file has; None and empty where it has none."""
+    """The settings a file has; empty where it has none."""
 
     metrics: tuple[Metric, ...] = ()  # the tasks, with the names that a fit has for them
-    cluster: str | None = None
-    model_backend: str | None = None
+    cluster: str = ""
+    model_backend: str = ""
     fit: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # those of FIT_SECTIONS
     drop_metrics: tuple[str, ...] = ()  # columns that the fit's filtering drops
 
@@ -58,8 +58,8 @@ def load(path: Path) -> EvalConfig:
         dropped = _names(filtering, "drop_metrics") if filtering.get("drop_metrics") else ()
         config = EvalConfig(
             tuple(dict.fromkeys(metrics)),
-            cluster=_text(data, "eval_cluster"),
-            model_backend=_text(data, "eval_model_backend"),
+            cluster=str(data.get("eval_cluster") or ""),
+            model_backend=str(data.get("eval_model_backend") or ""),
             fit=sections,
             drop_metrics=tuple(dropped),
         )
@@ -90,13 +90,6 @@ def _load(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InvalidInputError(f"cannot use the {what} {path}: it is not a mapping")
     return data
-
-
-def _text(data: Mapping[str, Any], key: str) -> str | None:
-    value = data.get(key)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise ValueError(f"{key} is not text")
-    return value
 
 
 def _mapping(data: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ c226eb6a. `COOKBOOK`, at the end, is what the rest of the tool uses.
 
 from __future__ import annotations
 
-import difflib
 import getopt
 import json
 import re
@@ -107,13 +106,10 @@ def cluster_name(name: str) -> str:
 
 
 def cluster_warnings(name: str) -> list[str]:
-    """What to say of a name that olmo-cookbook-eval does not know."""
+    """Warn of a name that olmo-cookbook-eval does not know."""
     if cluster_name(name) in KNOWN_CLUSTERS:
         return []
-    bare_names = {known.removeprefix("ai2/"): known for known in KNOWN_CLUSTERS}
-    similar = difflib.get_close_matches(name.removeprefix("ai2/"), bare_names, n=3, cutoff=0.7)
-    meant = " or ".join(bare_names[bare] for bare in similar)
-    return [f"unknown cluster {name}" + (f": did you mean {meant}?" if meant else "")]
+    return [f"unknown cluster {name}; olmo-cookbook-eval knows {', '.join(KNOWN_CLUSTERS)}"]
 
 
 # --- results -------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ import yaml
 
 from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError
-from olmix_evalscript.mixtures import write_csv
 from olmix_evalscript.model import FINISHED, Swarm, Variant
 from olmix_evalscript.results import Results
 from olmix_evalscript.tasks import Metric
@@ -61,11 +60,6 @@ class Collected:
         """The BPB of each metric for each complete variant."""
         tasks = [metric.task for metric in self.metrics]
         return [[self.bpb[v.run_name][task] or 0.0 for task in tasks] for v in self.complete]
-
-    def csv(self) -> str:
-        """``metrics.csv``: a row for each complete variant."""
-        columns = [metric.column for metric in self.metrics]
-        return write_csv(columns, zip(self.complete, self.rows(), strict=True))
 
 
 def collect(

@@ -160,7 +160,7 @@ def test_tasks_and_sets_on_the_command_line_add_up_in_place_of_the_configs(
     ("options", "warning"),
     [
         (["-t", "arc_easy:rc::olmes"], "did you mean arc_easy:rc::olmes:full?"),
-        (["--eval-cluster", "jupiter"], "unknown cluster jupiter: did you mean ai2/jupiter"),
+        (["--eval-cluster", "jupiter"], "unknown cluster jupiter; olmo-cookbook-eval knows aus"),
     ],
 )
 def test_unknown_names_are_used_with_a_warning(run: Run, options: list[str], warning: str) -> None:

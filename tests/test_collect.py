@@ -278,7 +278,7 @@ def test_allow_partial_writes_the_complete_variants_and_their_domains(
     head, _ = (work / FOLDER / "ratios.csv").read_text().splitlines()
     fit = yaml.safe_load((work / FOLDER / "fit.yaml").read_text())
     assert head.split(",")[3:] == domains == list(fit["priors"]["relative_sizes"])
-    assert "Skipped (no complete variant has them): arxiv" in result.stderr
+    assert "Skipped (in the priors, not in ratios.csv): arxiv" in result.stderr
 
 
 def test_a_task_that_some_variants_lack_can_be_skipped(run: Run, work: Path, results: Path) -> None:

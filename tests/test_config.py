@@ -69,7 +69,6 @@ def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:
         "eval_tasks: lambada",
         "eval_tasks: []",
         "eval_tasks: [{a: b}]",
-        "eval_cluster: [a]",
         "regression: log_linear",
         "filtering: {drop_metrics: piqa}",
         "eval_cluster: aus\neval_task: [piqa]",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError
@@ -67,23 +63,7 @@ def to_evaluate(found: Collected) -> list[int]:
     return [each.variant.number for each in found.coverage if each.needs_evaluation]
 
 
-# --- metrics.csv --------------------------------------------------------------------------
-
-
-def test_a_metric_has_the_name_that_the_fit_gives_it() -> None:
-    found = collected({100: {**everything(), "lambada": 0.7}})
-
-    assert found.csv() == (
-        "run,name,index,piqa:rc::olmes,lambada,mbpp:3shot::none\n"
-        f"{run_name(0)},{run_name(0)},0,0.8,0.7,0.8\n"
-    )
-
-
-@given(st.lists(st.floats(0, allow_infinity=False, exclude_min=True), min_size=3, max_size=3))
-def test_any_results_are_read_back_as_the_same_numbers(values: list[float]) -> None:
-    found = collected({100: dict(zip(TASKS, values, strict=True))})
-
-    assert [float(cell) for cell in list(csv.reader(io.StringIO(found.csv())))[1][3:]] == values
+# --- results at one step ------------------------------------------------------------------
 
 
 def test_the_step_of_more_than_half_of_the_variants_counts() -> None:
@@ -100,7 +80,7 @@ def test_half_of_the_variants_are_not_most_of_them() -> None:
 def test_a_step_can_be_chosen() -> None:
     both = {100: everything(0.9), 200: everything(0.8)}
 
-    assert ",0.9," in collected(both, both, step=100).csv()
+    assert collected(both, both, step=100).rows() == [[0.9] * 3] * 2
 
 
 def test_a_step_without_results_is_refused_with_one_that_has_them() -> None:
@@ -141,7 +121,7 @@ def test_only_complete_variants_are_in_the_table_and_the_others_say_what_they_la
         {100: {"lambada": None}},
     )
 
-    assert [line.split(",")[2] for line in found.csv().splitlines()[1:]] == ["0", "1", "4"]
+    assert [variant.number for variant in found.complete] == [0, 1, 4]
     assert problems(found) == {
         2: "no results at step 100, only at 200",
         3: "missing other (1 of 1): lambada",

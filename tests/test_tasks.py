@@ -78,19 +78,10 @@ def test_an_unknown_name_comes_with_the_nearest_known_one(typed: str, meant: str
     assert warning.startswith(f"unknown task {typed}: did you mean {meant}")
 
 
-@pytest.mark.parametrize(
-    ("typed", "hint"),
-    [
-        ("aus80", ": did you mean aus80g"),
-        ("jupiter", ": did you mean ai2/jupiter?"),
-        ("ai2/jupyter", ": did you mean ai2/jupiter?"),
-        ("foo", ""),
-    ],
-)
-def test_an_unknown_cluster_comes_with_the_nearest_known_ones(typed: str, hint: str) -> None:
-    (warning,) = cluster_warnings(typed)
+def test_an_unknown_cluster_comes_with_the_known_ones() -> None:
+    (warning,) = cluster_warnings("jupiter")
 
-    assert warning.startswith(f"unknown cluster {typed}{hint}")
+    assert warning.startswith("unknown cluster jupiter; olmo-cookbook-eval knows aus, aus80g, ")
 
 
 @pytest.mark.parametrize("name", ["aus", "ai2/jupiter", "ai2/jupiter-cirrascale-2"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import typer
@@ -26,7 +26,7 @@ from olmix_evalscript.fit import (
     is_edited,
 )
 from olmix_evalscript.fit import collect as collect_results
-from olmix_evalscript.mixtures import mixtures
+from olmix_evalscript.mixtures import mixtures, write_csv
 from olmix_evalscript.model import Swarm
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
@@ -41,7 +41,7 @@ from olmix_evalscript.options import (
 from olmix_evalscript.results import Results, fetch, load
 from olmix_evalscript.sanity import FitData, explained, fit_warnings
 from olmix_evalscript.tasks import Metric, metric, task_warnings
-from olmix_evalscript.text import counted, listed, ranges, shown
+from olmix_evalscript.text import listed, ranges
 
 #: What collect writes, given all it needs.
 FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
@@ -84,43 +84,41 @@ def collect(
     _check_relaunches(swarm)
     mixed = mixtures(swarm, priors)
     if fit.no_results:
-        texts = {"ratios.csv": mixed.csv(swarm.variants)}
+        domains = mixed.domains_of(swarm.variants)
+        ratios = mixed.rows(swarm.variants, domains)
+        texts = {"ratios.csv": write_csv(swarm.variants, domains, ratios)}
         then = "run collect without --no-results once the evaluations have finished"
     else:
         usable = [metric for metric in metrics if COOKBOOK.has_bpb(metric.task)]
+        _note_skipped(console, "no bits per byte", {m.task for m in metrics if m not in usable})
         results = _results(swarm, tasks.dashboard or f"olmix-{group_id}", fit, usable, console)
         collected = collect_results(swarm, results, usable, fit.step)
         _report(collected, results, group_id, safety.allow_partial, console)
-        domains = mixed.domains_of(collected.complete)
-        skipped = {
-            "no bits per byte": {metric.task for metric in metrics if metric not in usable},
-            "no complete variant has them": set(mixed.domains) - set(domains),
-        }
-        data = FitData(
-            variants=collected.complete,
-            domains=domains,
-            ratios=mixed.rows(collected.complete, domains),
-            metrics=[metric.column for metric in collected.metrics],
-            bpb=collected.rows(),
-        )
+        complete = collected.complete
+        domains = mixed.domains_of(complete)
+        ratios, bpb = mixed.rows(complete, domains), collected.rows()
+        columns = [metric.column for metric in collected.metrics]
         with console.report() as report:
             report.status("Checking mixtures and results")
+            data = FitData(complete, domains, ratios, columns, bpb)
             poor_fit, quality = fit_warnings(data), explained(data)
         warn([*collected.warnings, *poor_fit], console, safety)
-        texts = {"ratios.csv": mixed.csv(collected.complete), "metrics.csv": collected.csv()}
+        if quality:
+            console.note(f"How well mixtures explain results: {quality}")
+        texts = {
+            "ratios.csv": write_csv(complete, domains, ratios),
+            "metrics.csv": write_csv(complete, columns, bpb),
+        }
         then = PRIORS_NEEDED
         if priors is not None:
-            skipped["in the priors, not in ratios.csv"] = set(check_priors(domains, priors))
+            _note_skipped(
+                console, "in the priors, not in ratios.csv", check_priors(domains, priors)
+            )
             texts["fit.yaml"] = fit_yaml(
                 folder.absolute(), domains, collected.metrics, priors, config.fit
             )
             fit_folder = folder / f"fit-{content_hash(texts.values())}"
             then = _line("olmix fit --config", folder / "fit.yaml", "--output-dir", fit_folder)
-        for why, names in skipped.items():
-            if names:
-                console.note(f"Skipped ({why}): {listed(names)}")
-        if quality:
-            console.note(f"How well mixtures explain results: {quality}")
     _check_old_files(folder, texts, fit.force)
     write_all({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
@@ -169,11 +167,6 @@ def _results(
             fetch(COOKBOOK, dashboard, folder, report.status)
         report.status(f"Reading {folder}")
         results = load(COOKBOOK, folder, run_names, [metric.task for metric in metrics])
-    if results.others:
-        console.note(
-            f"Ignored {counted(len(results.others), 'other model')}, such as "
-            f"{shown(results.others[0])}"
-        )
     if not results.tasks:
         raise FitError(
             f"no results of {swarm.group_id}'s runs in {folder}, but of {listed(results.others)}"
@@ -237,6 +230,11 @@ def _check_old_files(folder: Path, texts: dict[str, str], force: bool) -> None:
             f"nothing was written: {fit} was edited. Use --config {shlex.quote(str(fit))} --force "
             "to carry its settings over, or just --force to replace it."
         )
+
+
+def _note_skipped(console: Console, why: str, names: Collection[str]) -> None:
+    if names:
+        console.note(f"Skipped ({why}): {listed(names)}")
 
 
 def _line(command: str, *words: object) -> str:
