@@ -162,14 +162,6 @@ def test_a_source_with_pinned_topics_is_one_domain(tmp_path: Path) -> None:
     assert found.token_counts == {"old": 30, "code:C": 30, "code:Go": 10, "wiki": 30}
 
 
-def test_a_manual_prior_is_split_over_free_topics_by_their_sizes(tmp_path: Path) -> None:
-    text = GENERATION + "swarm: {manual_prior: {old: 0.5, code: 0.4, wiki: 0.1}}\n"
-
-    assert priors(tmp_path, text).relative_sizes == pytest.approx(
-        {"old": 0.5, "code:C": 0.3, "code:Go": 0.1, "wiki": 0.1}
-    )
-
-
 def test_a_source_without_a_manual_prior_keeps_its_size_and_all_sum_to_one(tmp_path: Path) -> None:
     text = GENERATION + "swarm: {manual_prior: {old: 0.9}}\n"
 

@@ -59,10 +59,6 @@ def problems(found: Collected) -> dict[int, str]:
     return {each.variant.number: each.problem for each in found.coverage if each.problem}
 
 
-def to_evaluate(found: Collected) -> list[int]:
-    return [each.variant.number for each in found.coverage if each.needs_evaluation]
-
-
 # --- results at one step ------------------------------------------------------------------
 
 
@@ -132,26 +128,28 @@ def test_only_complete_variants_are_in_the_table_and_the_others_say_what_they_la
     }
 
 
-def test_a_result_without_bpb_is_not_evaluated_again_but_a_missing_one_is() -> None:
-    found = collected(
-        *[{100: everything()}] * 3, {100: {**everything(), "lambada": None}}, {100: {"lambada": 1}}
-    )
-
-    assert to_evaluate(found) == [4]
-
-
-@pytest.mark.parametrize(("status", "numbers"), [("running", [0]), ("failed", [0, 1])])
-def test_a_variant_that_is_being_evaluated_is_not_evaluated_again(
-    status: str, numbers: list[int]
+@pytest.mark.parametrize(
+    ("found", "change", "needs_evaluation"),
+    [
+        ({}, {}, True),
+        ({100: {"lambada": 0.8}}, {}, True),
+        ({100: {**everything(), "lambada": None}}, {}, False),
+        ({}, {"checkpoint_dir": "/tmp/mix/checkpoints/kylel/mix"}, False),
+        ({}, {"evaluations": (EvaluationJob(job("evaluate", status="running"), 100),)}, False),
+        ({}, {"evaluations": (EvaluationJob(job("evaluate", status="failed"), 100),)}, True),
+        ({}, {"evaluations": (EvaluationJob(job("evaluate", status="running"), 200),)}, True),
+    ],
+    ids=["none", "some", "without BPB", "lost", "running", "failed", "another step"],
+)
+def test_a_variant_is_evaluated_again_if_that_can_give_what_it_lacks(
+    found: dict[int, dict[str, float | None]], change: dict[str, Any], needs_evaluation: bool
 ) -> None:
-    swarm = swarm_of(*[HALVES] * 4)
-    jobs = (EvaluationJob(job("evaluate", status=status), 100),)
-    variants = [replace(v, evaluations=jobs if v.number == 1 else ()) for v in swarm.variants]
-    found = results({}, {}, {100: everything()}, {100: everything()})
+    swarm = swarm_of(*[HALVES] * 3)
+    swarm = replace(swarm, variants=(replace(swarm.variants[0], **change), *swarm.variants[1:]))
 
-    coverage = collect(replace(swarm, variants=tuple(variants)), found, METRICS, step=100)
+    at_100 = collect(swarm, results(found, {100: everything()}, {100: everything()}), METRICS)
 
-    assert to_evaluate(coverage) == numbers
+    assert at_100.coverage[0].needs_evaluation == needs_evaluation
 
 
 @pytest.mark.parametrize("others", [[{100: {**everything(), "lambada": None}}], [{}]])
@@ -179,16 +177,6 @@ def test_two_tasks_that_share_a_column_are_refused() -> None:
 
     with pytest.raises(FitError, match=r"minerva_math_algebra::olmes, .*:bpb::olmes. Skip some"):
         collect(swarm_of(HALVES), results({100: {m.task: 0.8 for m in metrics}}), metrics)
-
-
-def test_a_variant_whose_checkpoints_are_lost_is_not_evaluated_again() -> None:
-    swarm = swarm_of(*[HALVES] * 3)
-    lost = replace(swarm.variants[0], checkpoint_dir="/tmp/mix/checkpoints/kylel/mix")
-    swarm = replace(swarm, variants=(lost, *swarm.variants[1:]))
-
-    found = collect(swarm, results({}, {100: everything()}, {100: everything()}), METRICS)
-
-    assert (problems(found), to_evaluate(found)) == ({0: "no results"}, [])
 
 
 # --- fit.yaml -----------------------------------------------------------------------------

@@ -106,27 +106,22 @@ def test_all_tasks_of_the_runs_are_named_also_those_not_wanted(folder: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("metrics", "value"),
+    ("task", "metrics", "value"),
     [
-        ({"bits_per_byte": 3, "bits_per_byte_corr_macro": 2, "bits_per_byte_corr": 1}, 1),
-        ({"bits_per_byte": 3, "bits_per_byte_corr_macro": 2}, 2),
-        ({"logits_per_byte_corr": 4, "bits_per_byte": 3}, 3),
-        ({"logits_per_byte_corr": 4, "bits_per_byte_corr": None}, 4),
-        ({"primary_score": 0.5, "acc_raw": 0.5}, None),
+        (TASK, {"bits_per_byte": 3, "bits_per_byte_corr_macro": 2, "bits_per_byte_corr": 1}, 1),
+        (TASK, {"bits_per_byte": 3, "bits_per_byte_corr_macro": 2}, 2),
+        (TASK, {"logits_per_byte_corr": 4, "bits_per_byte": 3}, 3),
+        (TASK, {"logits_per_byte_corr": 4, "bits_per_byte_corr": None}, 4),
+        (TASK, {"primary_score": 0.5, "acc_raw": 0.5}, None),
+        (BPB_TASK, {"primary_score": 0.7}, 0.7),
     ],
 )
 def test_the_first_kind_of_bits_per_byte_counts_and_no_accuracy_does(
-    folder: Path, metrics: dict[str, object], value: float | None
+    folder: Path, task: str, metrics: dict[str, object], value: float | None
 ) -> None:
-    write(folder, result_line(RUN, TASK, metrics=metrics))
+    write(folder, result_line(RUN, task, metrics=metrics))
 
-    assert bpb(folder) == value
-
-
-def test_the_primary_score_of_a_bpb_task_is_its_bpb(folder: Path) -> None:
-    write(folder, result_line(RUN, BPB_TASK, metrics={"primary_score": 0.7}))
-
-    assert bpb(folder, BPB_TASK) == 0.7
+    assert bpb(folder, task) == value
 
 
 @pytest.mark.parametrize("task", ["arc_easy:mc::olmes", "ultrachat_masked_ppl"])
