@@ -23,8 +23,8 @@ class Results:
 
     newest: Sequence[Result] = ()  # of each run, step and task that is wanted
     replaced: Sequence[Result] = ()  # older ones, with other values
-    tasks: tuple[str, ...] = ()  # all that these runs were evaluated on, sorted
-    others: tuple[str, ...] = ()  # models that are no plain checkpoint of these runs, sorted
+    tasks: Collection[str] = ()  # all that these runs were evaluated on
+    others: Collection[str] = ()  # models that are no plain checkpoint of these runs
 
     @cached_property
     def bpb(self) -> Mapping[str, Mapping[int, Mapping[str, float | None]]]:
@@ -166,9 +166,7 @@ def load(
         replaced.append(older)
     for result in newest.values():
         _check_bpb(result)
-    return Results(
-        tuple(newest.values()), tuple(replaced), tuple(sorted(found_tasks)), tuple(sorted(others))
-    )
+    return Results(list(newest.values()), replaced, found_tasks, others)
 
 
 def _read(evaluator: Evaluator, folder: Path) -> Iterable[Result]:

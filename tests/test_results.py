@@ -102,7 +102,7 @@ def test_other_files_are_not_read(folder: Path) -> None:
 def test_all_tasks_of_the_runs_are_named_also_those_not_wanted(folder: Path) -> None:
     write(folder, result_line(RUN, BPB_TASK), result_line(RUN, "a b:mc::none"))
 
-    assert load(folder, [RUN], [TASK]).tasks == ("a b:mc::none", BPB_TASK)
+    assert load(folder, [RUN], [TASK]).tasks == {"a b:mc::none", BPB_TASK}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_any_other_model_of_a_run_is_counted_apart(folder: Path, suffix: str) ->
 
     found = load(folder, [RUN], [TASK])
 
-    assert (found.bpb, found.others) == ({}, (RUN + suffix,))
+    assert (found.bpb, found.others) == ({}, {RUN + suffix})
 
 
 @pytest.mark.parametrize(
