@@ -151,14 +151,13 @@ def read_results(path: Path) -> Iterator[Result]:
 def _result(record: Any, metadata: Any, location: str) -> Result:
     """A line's result. The fields are those of ``MetricsAll`` in cookbook/eval/datalake.py."""
     task = metadata.get("alias") or record["task_name"]
-    config, metrics = record["model_config"], record["metrics"]
-    model, revision = config["model"], config.get("revision")
-    match = _MODEL.fullmatch(model) if revision is None else None
+    model, metrics = record["model_config"]["model"], record["metrics"]
+    match = _MODEL.fullmatch(model)
     keys = (*BPB_KEYS, "primary_score") if re.search(r":bpb(?=:|$)", task) else BPB_KEYS
     metric = next((key for key in keys if metrics.get(key) is not None), "")
     date = datetime.fromisoformat(re.sub(r" ?(UTC|Z)$", "+00:00", record["current_date"]))
     return Result(
-        model=model if revision is None else f"{model}:{revision}",
+        model=model,
         run_name=match["run"] if match else "",
         step=int(match["step"]) if match else 0,
         is_converted=bool(match and match["converted"]),

@@ -55,9 +55,11 @@ class Results:
         first: dict[tuple[str, str], Result] = {}  # by task and what is compared
         other_settings = []
         for result in self.newest:
+            if result.step != step or result.bpb is None:
+                continue
             for what in (*SHARED, "task_hash"):
                 value = getattr(result, what)
-                if result.step != step or result.bpb is None or value is None:
+                if value is None:
                     continue
                 other = first.setdefault((result.task, what), result)
                 if value == getattr(other, what):
