@@ -22,38 +22,22 @@ def config(tmp_path: Path, text: str) -> EvalConfig:
 
 
 def test_a_launch_yaml_has_tasks_cluster_and_backend(tmp_path: Path) -> None:
-    text = "name: mix\neval_tasks: [lambada, piqa]\neval_cluster: h100\neval_model_backend: vllm\n"
+    tasks = "eval_tasks: ['arc_easy:rc::olmes', piqa]\n"
 
-    found = config(tmp_path, text)
+    found = config(tmp_path, tasks + "eval_cluster: h100\neval_model_backend: vllm\n")
 
-    assert (found.tasks, found.cluster, found.model_backend) == (
-        ("lambada", "piqa"),
-        "h100",
-        "vllm",
-    )
+    assert found.tasks == ("arc_easy:rc::olmes", "piqa")
+    assert (found.cluster, found.model_backend) == ("h100", "vllm")
 
 
 @pytest.mark.parametrize("kind", ["type: offline, ", ""])
-def test_a_fit_yaml_has_its_offline_tasks_family_by_family(tmp_path: Path, kind: str) -> None:
-    text = f"eval: {{{kind}tasks: {{math: [b, a], code: ['c:3shot::none']}}}}\n"
+def test_a_fit_yaml_has_columns_by_family_that_mean_known_tasks(tmp_path: Path, kind: str) -> None:
+    found = config(tmp_path, f"eval: {{{kind}tasks: {{a: ['arc_easy:rc::olmes'], b: ['c:d']}}}}\n")
 
-    assert config(tmp_path, text).tasks == ("b", "a", "c:3shot::none")
-
-
-def test_a_name_in_a_fit_yaml_is_looked_up_among_the_known_tasks(tmp_path: Path) -> None:
-    found = config(tmp_path, "eval: {tasks: {mine: ['arc_easy:rc::olmes', 'a:b']}}\n")
-
-    assert found.tasks == ("arc_easy:rc::olmes:full", "a:b")
     assert found.metrics == (
-        Metric("arc_easy:rc::olmes:full", "arc_easy:rc::olmes", "mine"),
-        Metric("a:b", "a:b", "mine"),
+        Metric("arc_easy:rc::olmes:full", "arc_easy:rc::olmes", "a"),
+        Metric("c:d", "c:d", "b"),
     )
-
-
-def test_a_name_in_a_launch_yaml_is_taken_as_it_is(tmp_path: Path) -> None:
-    found = config(tmp_path, "eval_tasks: ['arc_easy:rc::olmes']\n")
-
-    assert found.tasks == ("arc_easy:rc::olmes",)
 
 
 def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:

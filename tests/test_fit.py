@@ -172,6 +172,14 @@ def test_a_task_that_only_some_variants_were_evaluated_on_is_not_skipped() -> No
     assert (found.metrics, found.complete) == (METRICS, ())
 
 
+def test_results_that_cannot_be_compared_are_refused() -> None:
+    *others, last = results({100: everything()}, {100: everything()}).newest
+    found = Results([*others, replace(last, num_instances=5)])
+
+    with pytest.raises(FitError, match="cannot be compared: num_instances is 9 in"):
+        collect(swarm_of(HALVES, HALVES), found, METRICS)
+
+
 def test_two_tasks_that_share_a_column_are_refused() -> None:
     metrics = [metric("minerva_math_algebra::olmes"), metric("minerva_math_algebra:bpb::olmes")]
 

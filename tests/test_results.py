@@ -129,12 +129,12 @@ def test_multiple_choice_and_masked_perplexity_have_no_bpb(task: str) -> None:
     assert not COOKBOOK.has_bpb(task)
 
 
-def test_the_newer_of_two_results_counts(folder: Path) -> None:
+def test_the_newest_result_of_a_checkpoint_counts_raw_or_converted(folder: Path) -> None:
     write(
         folder,
         result_line(RUN, TASK, 1.0, date="2026-03-05 00:00:00 UTC"),
         result_line(RUN, TASK, 2.0, date="2026-03-06 00:00:00 UTC"),
-        result_line(RUN, TASK, 2.0, date="2026-03-08 00:00:00 UTC"),
+        result_line(RUN, TASK, 2.0, date="2026-03-08 00:00:00 UTC", model=f"{RUN}_step100-hf"),
         result_line(RUN, TASK, 3.0, date="2026-03-07 00:00:00 UTC"),
     )
 
