@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,11 @@ from typing import Any
 
 import yaml
 
+from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError
-from olmix_evalscript.mixtures import write_csv
-from olmix_evalscript.model import FINISHED, EvaluationJob, Swarm, Variant
-from olmix_evalscript.priors import Priors
+from olmix_evalscript.model import FINISHED, Swarm, Variant
 from olmix_evalscript.results import Results
-from olmix_evalscript.tasks import Metric, task_set, task_sets
+from olmix_evalscript.tasks import Metric
 from olmix_evalscript.text import listed
 
 #: ``proposer.kl_reg``, the pull towards the priors. This value is that of the example in olmix's
@@ -28,25 +26,19 @@ KL_REG_COMMENT = f"""\
 # kl_reg was chosen by olmix-evalscript: olmix's exact proposer fails without one. It pulls the
 # proposal towards the priors; {KL_REG} is the value of olmix's own example.
 """
-MOST_OPTIONS = 10  # tasks that a message names as options
 FEW = 3  # tasks that a message names
+CHOOSE_TASKS = "Choose tasks with --config, --task or --task-set, as for generate."
 _CHECKSUM = re.compile(r"\A# Made by olmix-evalscript\. Checksum ([0-9a-f]{16}): .*\n")
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """What the results have of one variant at the step that is collected."""
+    """What the results lack of one variant at the step that is collected."""
 
     variant: Variant
-    missing: tuple[Metric, ...]  # without a result
-    jobs: tuple[EvaluationJob, ...]  # those that evaluate it at the step
     problem: str  # in words; empty if there is none
-
-    @property
-    def needs_evaluation(self) -> bool:
-        """Whether it has to be evaluated again, and can be."""
-        is_running = any(job.experiment.status not in FINISHED for job in self.jobs)
-        return bool(self.missing) and not is_running and not self.variant.is_lost
+    jobs: str  # the states of those that evaluate it at the step
+    needs_evaluation: bool  # whether it has to be evaluated again, and can be
 
 
 @dataclass(frozen=True)
@@ -64,21 +56,10 @@ class Collected:
         """The variants with every metric."""
         return tuple(found.variant for found in self.coverage if not found.problem)
 
-    @property
-    def missing_everywhere(self) -> list[str]:
-        """The tasks that no variant has results of, as if others had been evaluated."""
-        missing = [set(found.missing) for found in self.coverage]
-        return [metric.task for metric in self.metrics if all(metric in each for each in missing)]
-
     def rows(self) -> list[list[float]]:
         """The BPB of each metric for each complete variant."""
         tasks = [metric.task for metric in self.metrics]
         return [[self.bpb[v.run_name][task] or 0.0 for task in tasks] for v in self.complete]
-
-    def csv(self) -> str:
-        """``metrics.csv``: a row for each complete variant."""
-        columns = [metric.column for metric in self.metrics]
-        return write_csv(columns, zip(self.complete, self.rows(), strict=True))
 
 
 def collect(
@@ -97,38 +78,25 @@ def collect(
             compared, or two metrics share a column.
     """
     counts = Counter(step for v in swarm.variants for step in results.steps(v.run_name))
-    if not counts and results.bpb:
-        raise FitError(
-            f"the results of {swarm.group_id} are without bits per byte of these tasks, so a fit "
-            "cannot use them"
-        )
     if not counts:
-        raise FitError(
-            f"the results of {swarm.group_id} are of other tasks. {options_for(results.tasks)}"
-        )
+        problem = f"of other tasks: {listed(results.tasks)}. {CHOOSE_TASKS}"
+        if results.newest:
+            problem = "without bits per byte of these tasks, so a fit cannot use them"
+        raise FitError(f"the results of {swarm.group_id} are {problem}")
     step = _choose_step(step, counts, len(swarm.variants))
-    if step in results.conflicts:
-        raise FitError(
-            f"{results.conflicts[step]}. Evaluate one of them again, or move its file out of the "
-            "folder and use --results."
-        )
+    warnings = results.warnings(step)
     bpb = {v.run_name: results.bpb.get(v.run_name, {}).get(step, {}) for v in swarm.variants}
-    possible = [metric for metric in metrics if metric.task not in results.never_bpb]
     evaluated = [found for found in bpb.values() if found]
-    left = [m for m in possible if any(found.get(m.task, 0) is not None for found in evaluated)]
+    left = [m for m in metrics if any(found.get(m.task, 0) is not None for found in evaluated)]
     columns = [metric.column for metric in left]
     if twice := [metric.task for metric in left if columns.count(metric.column) > 1]:
         raise FitError(
             f"these tasks share a column of metrics.csv: {listed(twice)}. Skip some of them with "
             "--without-task."
         )
-    warnings = list(results.warnings.get(step, ()))
-    if lost := [metric.task for metric in possible if metric not in left]:
+    if lost := [metric.task for metric in metrics if metric not in left]:
         warnings.append(f"skipped, as the results are without BPB: {listed(lost)}")
-    coverage = [
-        _coverage(variant, bpb[variant.run_name], left, step, results.steps(variant.run_name))
-        for variant in swarm.variants
-    ]
+    coverage = [_coverage(variant, results, left, step) for variant in swarm.variants]
     return Collected(step, tuple(left), tuple(coverage), bpb, tuple(warnings))
 
 
@@ -138,41 +106,33 @@ def _choose_step(step: int | None, counts: Counter[int], variants: int) -> int:
     if step in counts or (step is None and len(common) == 1):
         return step or common[0]
     found = ", ".join(f"{n} ({count} of {variants} variants)" for n, count in counts.most_common(9))
-    problem = f"no results at step {step}" if step else "no step is that of most variants"
-    if not step and common:
-        problem = "more than one step is that of most variants"
+    problem = f"no results at step {step}" if step else "no single step is that of most variants"
     raise FitError(f"{problem}; there are results at step {found}. Choose one with --step.")
 
 
-def options_for(tasks: Sequence[str]) -> str:
-    """Say which tasks there are results of, and with which options to collect them."""
-    sets = [name for name in task_sets() if set(task_set(name)) == set(tasks)]
-    words = [f"--task-set {sets[0]}"] if sets else [f"-t {shlex.quote(task)}" for task in tasks]
-    if len(words) <= MOST_OPTIONS:
-        return f"To collect those that there are, use {' '.join(words)}"
-    return f"There are {listed(tasks)}: use the --config, -t and --task-set of generate."
-
-
-def _coverage(
-    variant: Variant,
-    bpb: Mapping[str, float | None],
-    metrics: Sequence[Metric],
-    step: int,
-    steps: Sequence[int],
-) -> Coverage:
-    missing = tuple(metric for metric in metrics if metric.task not in bpb)
-    without = tuple(m for m in metrics if m.task in bpb and bpb[m.task] is None)
+def _coverage(variant: Variant, results: Results, metrics: Sequence[Metric], step: int) -> Coverage:
+    bpb = results.bpb.get(variant.run_name, {}).get(step, {})
+    missing = [metric for metric in metrics if metric.task not in bpb]
+    without = [metric for metric in metrics if bpb.get(metric.task, 0) is None]
     problems = []
-    if not bpb and steps:
-        problems.append(f"no results at step {step}, only at {', '.join(map(str, steps))}")
-    elif not bpb:
-        problems.append("no results")
-    elif missing:
+    if bpb and missing:
         problems.append(f"missing {_by_family(missing, metrics)}")
+    elif missing:
+        others = ", ".join(map(str, results.steps(variant.run_name)))
+        problems.append("no results" + (f" at step {step}, only at {others}" if others else ""))
     if without:
         problems.append(f"without BPB {_by_family(without, metrics)}")
-    jobs = tuple(job for job in variant.evaluations if job.step == step)
-    return Coverage(variant, missing, jobs, "; ".join(problems))
+    jobs = [job.experiment for job in variant.evaluations if job.step == step]
+    states = Counter(job.status for job in jobs)
+    text = ", ".join(f"{count} {status}" for status, count in states.items()) or "none"
+    failed = [f": {job.url}" for job in jobs if job.status == "failed"]
+    can_start = states.keys() <= set(FINISHED) and not variant.is_lost
+    return Coverage(
+        variant,
+        problem="; ".join(problems),
+        jobs="".join([text, *failed[:1]]),
+        needs_evaluation=bool(missing) and can_start,
+    )
 
 
 def _by_family(some: Sequence[Metric], metrics: Sequence[Metric]) -> str:
@@ -247,18 +207,14 @@ def check_priors(domains: Sequence[str], priors: Priors) -> list[str]:
         FitError: If the priors lack one of these.
     """
     unused = sorted(set(priors.relative_sizes) - set(domains))
-    missing = set(domains) - set(priors.relative_sizes)
-    if not missing:
-        return unused
-    text = f"the priors lack {listed(missing)}"
-    if unused:
-        text += f"; ratios.csv does not have {listed(unused)}"
-    if any(re.sub("[ ']", "", name) in missing for name in unused):
+    if missing := set(domains) - set(priors.relative_sizes):
         raise FitError(
-            f"{text}. The trainer drops blanks and single quotes from names: drop them from the "
-            "priors, too."
+            f"the priors lack {listed(missing)}"
+            + (f" and have {listed(unused)}" if unused else "")
+            + ". The trainer drops blanks and single quotes from names: drop them from the priors, "
+            "too. Or do they belong to another config?"
         )
-    raise FitError(f"{text}. Do they belong to another config?")
+    return unused
 
 
 def _dump(data: Mapping[str, Any]) -> str:

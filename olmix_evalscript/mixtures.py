@@ -6,16 +6,14 @@ import csv
 import io
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError, TrainerCommandError
 from olmix_evalscript.model import Swarm, Variant
-from olmix_evalscript.priors import Priors
 from olmix_evalscript.text import shown
 
-#: How far from 1 ``load_from_csv`` (olmix/fit/loaders.py) lets a row of ratios sum.
-TOLERANCE = 0.01
 #: olmix's generator drops weights below ``minimum_weight`` and rounds the others to multiples of
 #: it (``generate_weights_dirichlet`` in olmix/generate/synthesize_mixture.py), so frozen shares
 #: differ by about that much. Its published configs use 0.0001 to 0.005.
@@ -38,11 +36,6 @@ class Mixtures:
         """The share of each of these domains in each of these variants."""
         return [[self.ratios[v.run_name].get(name, 0.0) for name in domains] for v in variants]
 
-    def csv(self, variants: Sequence[Variant]) -> str:
-        """``ratios.csv``: a row for each of these variants, a column for each of their domains."""
-        domains = self.domains_of(variants)
-        return write_csv(domains, zip(variants, self.rows(variants, domains), strict=True))
-
 
 def mixtures(swarm: Swarm, priors: Priors | None = None) -> Mixtures:
     """The mixture of each variant.
@@ -52,8 +45,8 @@ def mixtures(swarm: Swarm, priors: Priors | None = None) -> Mixtures:
         priors: What they have as one domain, such as a frozen source, becomes one.
 
     Raises:
-        FitError: If a source cannot be read, the ratios of a variant do not sum to 1, or domains
-            that become one do not have constant shares of it.
+        FitError: If a source cannot be read, or domains that become one do not have constant
+            shares of it.
     """
     ratios: dict[str, dict[str, float]] = {}
     for variant in swarm.variants:
@@ -63,12 +56,6 @@ def mixtures(swarm: Swarm, priors: Priors | None = None) -> Mixtures:
                 mixture[source.name] += source.ratio
         except TrainerCommandError as error:
             raise FitError(f"variant {variant.number} ({variant.run_name}): {error}") from None
-        total = math.fsum(mixture.values())
-        if abs(total - 1) > TOLERANCE:
-            raise FitError(
-                f"the ratios of variant {variant.number} ({variant.run_name}) sum to {total:g}, "
-                f"not to 1 within {TOLERANCE}, so olmix would refuse them"
-            )
         ratios[variant.run_name] = dict(mixture)
     if priors is not None:
         ratios = _with_columns(swarm, ratios, priors)
@@ -126,12 +113,12 @@ def _check_frozen(
 
 
 def write_csv(
-    columns: Sequence[str], rows: Iterable[tuple[Variant, Sequence[float | None]]]
+    variants: Sequence[Variant], columns: Sequence[str], rows: Sequence[Sequence[float]]
 ) -> str:
     """A row for each variant; csv writes a float as repr, so that it reads back as the same."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "name", "index", *columns])
-    for variant, values in rows:
+    for variant, values in zip(variants, rows, strict=True):
         writer.writerow([variant.run_name, variant.run_name, variant.number, *values])
     return text.getvalue()

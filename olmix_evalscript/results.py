@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from olmix_evalscript.errors import FitError
 from olmix_evalscript.evaluator import Evaluator, Result
 from olmix_evalscript.text import counted, shown
 
-#: What results of one task at one step must share, or they are not comparable.
+#: What results of one task must share, or they are not comparable.
 SHARED = ("metric", "num_instances", "is_converted")
 MOST_BPB = 1e9  # no language model is that bad
 
@@ -21,18 +21,61 @@ MOST_BPB = 1e9  # no language model is that bad
 class Results:
     """What the results say about some runs and tasks."""
 
-    #: Run name, step and task to BPB; None where the task was evaluated without one.
-    bpb: Mapping[str, Mapping[int, Mapping[str, float | None]]]
-    tasks: tuple[str, ...] = ()  # all that these runs were evaluated on, sorted
-    never_bpb: tuple[str, ...] = ()  # of the tasks that are wanted, those that cannot have BPB
-    others: tuple[str, ...] = ()  # models that are no plain checkpoint of these runs, sorted
-    conflicts: Mapping[int, str] = field(default_factory=dict)  # step to why it cannot be compared
-    warnings: Mapping[int, Sequence[str]] = field(default_factory=dict)  # by step
+    newest: Sequence[Result] = ()  # of each run, step and task that is wanted
+    replaced: Sequence[Result] = ()  # older ones, with other values
+    tasks: Collection[str] = ()  # all that these runs were evaluated on
+    others: Collection[str] = ()  # models that are no plain checkpoint of these runs
+
+    @cached_property
+    def bpb(self) -> Mapping[str, Mapping[int, Mapping[str, float | None]]]:
+        """Run name, step and task to BPB; None where the task was evaluated without one."""
+        bpb: dict[str, dict[int, dict[str, float | None]]] = {}
+        for result in self.newest:
+            of_step = bpb.setdefault(result.run_name, {}).setdefault(result.step, {})
+            of_step[result.task] = None if result.bpb is None else float(result.bpb)
+        return bpb
 
     def steps(self, run_name: str) -> list[int]:
         """The steps at which a run has any BPB, in order."""
         steps = self.bpb.get(run_name, {})
         return sorted(step for step in steps if any(v is not None for v in steps[step].values()))
+
+    def warnings(self, step: int) -> list[str]:
+        """Compare how the results of each task at a step were made, a line for each warning.
+
+        Raises:
+            FitError: If results of one task are not comparable.
+        """
+        warnings = []
+        if replaced := [result for result in self.replaced if result.step == step]:
+            warnings.append(
+                f"{counted(len(replaced), 'result')} replaced by newer ones from another date, "
+                f"such as {shown(replaced[0].task)} of {replaced[0].model}"
+            )
+        first: dict[tuple[str, str], Result] = {}  # by task and what is compared
+        other_settings = []
+        for result in self.newest:
+            if result.step != step or result.bpb is None:
+                continue
+            for what in (*SHARED, "task_hash"):
+                value = getattr(result, what)
+                if value is None:
+                    continue
+                other = first.setdefault((result.task, what), result)
+                if value == getattr(other, what):
+                    continue
+                problem = (
+                    f"results of {shown(result.task)} at step {step} cannot be compared: {what} is "
+                    f"{shown(str(getattr(other, what)))} in {other.location} and "
+                    f"{shown(str(value))} in {result.location}"
+                )
+                if what in SHARED:
+                    raise FitError(
+                        f"{problem}. Evaluate one of them again, or move its file out of the "
+                        "folder and use --results."
+                    )
+                other_settings.append(problem)
+        return [*warnings, *other_settings[:1]]
 
 
 def fetch(
@@ -99,9 +142,8 @@ def load(
             BPB, or if two results contradict each other.
     """
     runs, wanted = frozenset(run_names), frozenset(tasks)
-    newest: dict[tuple[str, int, bool, str], Result] = {}
-    warnings: dict[int, list[str]] = defaultdict(list)
-    replaced: dict[int, list[Result]] = defaultdict(list)
+    newest: dict[tuple[str, int, str], Result] = {}
+    replaced = []
     found_tasks, others = set(), set()
     for result in _read(evaluator, folder):
         if result.run_name not in runs:
@@ -110,34 +152,23 @@ def load(
         found_tasks.add(result.task)
         if result.task not in wanted:
             continue
-        key = (result.run_name, result.step, result.is_converted, result.task)
+        key = (result.run_name, result.step, result.task)
         old = newest.setdefault(key, result)
-        if old is not result:
-            newest[key] = _newer(old, result)
-            if old.date != result.date and old.bpb != result.bpb:
-                replaced[result.step].append(result)
-    for step, results in replaced.items():
-        warnings[step].append(
-            f"{counted(len(results), 'result')} replaced by newer ones from another date, such as "
-            f"{shown(results[0].task)} of {results[0].model}"
-        )
-    bpb: dict[str, dict[int, dict[str, float | None]]] = {}
+        if old is result:
+            continue
+        older, newer = sorted((old, result), key=lambda found: found.date)
+        newest[key] = newer
+        if older.bpb == newer.bpb:
+            continue
+        if older.date == newer.date:
+            raise FitError(
+                f"{shown(result.model)} has two results of {shown(result.task)} of the same date, "
+                f"in {old.location} and in {result.location}"
+            )
+        replaced.append(older)
     for result in newest.values():
-        of_step = bpb.setdefault(result.run_name, {}).setdefault(result.step, {})
-        of_step.setdefault(result.task, None)
-        if result.bpb is not None:
-            of_step[result.task] = _bpb(result)
-    conflicts, other_settings = _compare(newest.values())
-    for step, problem in other_settings.items():
-        warnings[step].append(problem)
-    return Results(
-        bpb,
-        tasks=tuple(sorted(found_tasks)),
-        never_bpb=tuple(task for task in tasks if not evaluator.has_bpb(task)),
-        others=tuple(sorted(others)),
-        conflicts=conflicts,
-        warnings=warnings,
-    )
+        _check_bpb(result)
+    return Results(list(newest.values()), replaced, found_tasks, others)
 
 
 def _read(evaluator: Evaluator, folder: Path) -> Iterable[Result]:
@@ -154,48 +185,11 @@ def _read(evaluator: Evaluator, folder: Path) -> Iterable[Result]:
             raise FitError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _newer(old: Result, new: Result) -> Result:
-    if old.date == new.date and old.bpb != new.bpb:
+def _check_bpb(result: Result) -> None:
+    """Refuse what is not bits per byte. A value of 0 is an evaluation that failed."""
+    is_number = type(result.bpb) in (int, float) and 0 < result.bpb < MOST_BPB
+    if result.bpb is not None and not is_number:
         raise FitError(
-            f"{shown(new.model)} has two results of {shown(new.task)} of the same date, in "
-            f"{old.location} and in {new.location}"
+            f"{result.location}: {shown(result.task)} of {result.model} has the value "
+            f"{shown(str(result.bpb))}; expected bits per byte, a number above 0"
         )
-    return max(old, new, key=lambda result: result.date)
-
-
-def _bpb(result: Result) -> float:
-    """The value as bits per byte. A value of 0 is an evaluation that failed."""
-    if type(result.bpb) in (int, float) and 0 < result.bpb < MOST_BPB:
-        return float(result.bpb)
-    raise FitError(
-        f"{result.location}: {shown(result.task)} of {result.model} has the value "
-        f"{shown(str(result.bpb))}; expected bits per byte, a number above 0"
-    )
-
-
-def _compare(results: Iterable[Result]) -> tuple[dict[int, str], dict[int, str]]:
-    """Compare how the results of a task at a step were made.
-
-    Returns:
-        By step, why results are not comparable; and where a task has other settings.
-    """
-    first: dict[tuple[int, str, str], Result] = {}  # by step, task and what is compared
-    conflicts: dict[int, str] = {}
-    other_settings: dict[int, str] = {}
-    for result in results:
-        for what in (*SHARED, "task_hash"):
-            value = getattr(result, what)
-            if result.bpb is None or value is None:
-                continue
-            other = first.setdefault((result.step, result.task, what), result)
-            others_value = getattr(other, what)
-            if value == others_value:
-                continue
-            found = conflicts if what in SHARED else other_settings
-            found.setdefault(
-                result.step,
-                f"results of {shown(result.task)} at step {result.step} cannot be compared: {what} "
-                f"is {shown(str(others_value))} in {other.location} and {shown(str(value))} in "
-                f"{result.location}",
-            )
-    return conflicts, other_settings

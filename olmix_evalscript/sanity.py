@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import mul
@@ -54,27 +54,29 @@ class FitData:
 
 def fit_warnings(data: FitData) -> list[str]:
     """A warning for each thing that makes a poor fit, a line each."""
+    count = len(data.variants)
+    _, dependent = data.basis
+    runs = [variant.run_name for variant in data.variants]
+    beginnings = tuple(f"{run}{mark}" for run in runs for mark in "-_")
+    suspects = {
+        f"domains that the mixtures of {counted(count, 'variant')} cannot tell from the others (if "
+        "topics were pinned, use --priors with the generation config)": [
+            data.domains[index] for index in dependent
+        ],
+        "named after another variant, as if it were run again": [
+            run for run in runs if run.startswith(beginnings)
+        ],
+        "the same BPB for all variants": [
+            name for name, logs in data.logs.items() if count > 1 and len(set(logs)) == 1
+        ],
+        f"far from the others on most tasks (over {FAR:g} median absolute deviations)": [
+            runs[index] for index in _outliers(data)
+        ],
+    }
     return [
-        *_mixture_warnings(data),
+        *(f"{text}: {listed(names)}" for text, names in suspects.items() if names),
         *_same(data.variants, data.ratios, "mixture"),
         *_same(data.variants, data.bpb, "results"),
-        *_name_warnings(data.variants),
-        *_metric_warnings(data),
-    ]
-
-
-def _mixture_warnings(data: FitData) -> list[str]:
-    count = len(data.domains)
-    if len(data.variants) < count:
-        return [f"{counted(len(data.variants), 'variant')} cannot tell {count} domains apart"]
-    _, dependent = data.basis
-    if not dependent:
-        return []
-    names = listed(data.domains[index] for index in dependent)
-    return [
-        f"the ratios of {count} domains have only rank {count - len(dependent)}, so the fit cannot "
-        f"tell {names} from the others. If topics were pinned, use --priors with the generation "
-        "config."
     ]
 
 
@@ -85,33 +87,18 @@ def _same(variants: Sequence[Variant], rows: Sequence[Sequence[float]], what: st
     return [f"{variants_named(same)} have the same {what}" for same in numbers.values() if same[1:]]
 
 
-def _name_warnings(variants: Iterable[Variant]) -> list[str]:
-    names = {variant.run_name for variant in variants}
-    return [
-        f"{name} is named after {shorter}, as if it were a second run of it"
-        for name in sorted(names)
-        for shorter in sorted(names)
-        if name.startswith((f"{shorter}-", f"{shorter}_"))
-    ]
-
-
-def _metric_warnings(data: FitData) -> list[str]:
+def _outliers(data: FitData) -> list[int]:
+    """The places of the variants that are far from the others on more than half of the metrics."""
     count = len(data.variants)
-    constant = [name for name, logs in data.logs.items() if count > 1 and len(set(logs)) == 1]
-    warnings = [f"the same BPB for all variants: {listed(constant)}"] if constant else []
+    if count < FEWEST:
+        return []
     basis, _ = data.basis
     far: Counter[int] = Counter()
     for name, logs in data.logs.items():
         # Far only for its mixture's sake is no fault: the fit explains that.
         unexplained = _far(data.residuals[name]) if len(basis) < count else set(range(count))
         far.update(_far(logs) & unexplained)
-    outliers = [data.variants[i].number for i in far if 2 * far[i] > len(data.metrics)]
-    if outliers and count >= FEWEST:
-        warnings.append(
-            f"{variants_named(outliers)}: far from the others on most tasks (more than {FAR:g} "
-            "median absolute deviations)"
-        )
-    return warnings
+    return [index for index in far if 2 * far[index] > len(data.metrics)]
 
 
 def _far(values: Sequence[float]) -> set[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
-from olmix_evalscript.cookbook import FORMER_NAMES
+from olmix_evalscript.cookbook import cluster_name
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.model import TrainerRun, Variant
 from olmix_evalscript.text import ranges, shown, variants_named
@@ -67,7 +67,7 @@ def swarm_warnings(found: Sequence[Variant], kept: Sequence[Variant]) -> list[st
     warnings += _more_than_one("trainer", kept, lambda v: v.run.trainer)
     warnings += _more_than_one("user", kept, lambda v: v.run.user)
     warnings += _more_than_one(
-        "cluster", kept, lambda v: FORMER_NAMES.get(v.run.cluster or "", v.run.cluster)
+        "cluster", kept, lambda v: v.run.cluster and cluster_name(v.run.cluster)
     )
     warnings += _more_than_one("checkpoint root", saved, lambda v: v.checkpoint_root)
     warnings += _more_than_one("swarm name", named, lambda v: v.swarm_name)

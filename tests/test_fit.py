@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
+from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError
+from olmix_evalscript.evaluator import Result
 from olmix_evalscript.fit import (
     Collected,
     check_priors,
@@ -22,10 +20,9 @@ from olmix_evalscript.fit import (
     fit_yaml,
 )
 from olmix_evalscript.model import EvaluationJob
-from olmix_evalscript.priors import Priors
 from olmix_evalscript.results import Results
-from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS, Metric, metric, task_set
-from tests.factories import GROUP, job, run_name, swarm_of
+from olmix_evalscript.tasks import Metric, metric
+from tests.factories import GROUP, START, job, run_name, swarm_of
 
 HALVES = {"wiki": 0.5, "web": 0.5}
 TASKS = ("piqa:rc::olmes:full", "lambada", "mbpp:3shot:bpb::none")
@@ -34,7 +31,17 @@ METRICS = tuple(metric(task) for task in TASKS)
 
 def results(*steps: Mapping[int, Mapping[str, float | None]]) -> Results:
     """Results of variant 0, 1, ..."""
-    return Results({run_name(number): found for number, found in enumerate(steps)})
+    return Results([
+        result(number, step, task, bpb)
+        for number, found in enumerate(steps)
+        for step, of_step in found.items()
+        for task, bpb in of_step.items()
+    ])  # fmt: skip
+
+
+def result(number: int, step: int, task: str, bpb: float | None) -> Result:
+    run = run_name(number)
+    return Result(f"{run}_step{step}", run, step, False, task, bpb, START, "file:1", "bpb", 9, "a")
 
 
 def everything(value: float = 0.8) -> dict[str, float | None]:
@@ -52,27 +59,7 @@ def problems(found: Collected) -> dict[int, str]:
     return {each.variant.number: each.problem for each in found.coverage if each.problem}
 
 
-def to_evaluate(found: Collected) -> list[int]:
-    return [each.variant.number for each in found.coverage if each.needs_evaluation]
-
-
-# --- metrics.csv --------------------------------------------------------------------------
-
-
-def test_a_metric_has_the_name_that_the_fit_gives_it() -> None:
-    found = collected({100: {**everything(), "lambada": 0.7}})
-
-    assert found.csv() == (
-        "run,name,index,piqa:rc::olmes,lambada,mbpp:3shot::none\n"
-        f"{run_name(0)},{run_name(0)},0,0.8,0.7,0.8\n"
-    )
-
-
-@given(st.lists(st.floats(0, allow_infinity=False, exclude_min=True), min_size=3, max_size=3))
-def test_any_results_are_read_back_as_the_same_numbers(values: list[float]) -> None:
-    found = collected({100: dict(zip(TASKS, values, strict=True))})
-
-    assert [float(cell) for cell in list(csv.reader(io.StringIO(found.csv())))[1][3:]] == values
+# --- results at one step ------------------------------------------------------------------
 
 
 def test_the_step_of_more_than_half_of_the_variants_counts() -> None:
@@ -89,7 +76,7 @@ def test_half_of_the_variants_are_not_most_of_them() -> None:
 def test_a_step_can_be_chosen() -> None:
     both = {100: everything(0.9), 200: everything(0.8)}
 
-    assert ",0.9," in collected(both, both, step=100).csv()
+    assert collected(both, both, step=100).rows() == [[0.9] * 3] * 2
 
 
 def test_a_step_without_results_is_refused_with_one_that_has_them() -> None:
@@ -102,21 +89,19 @@ def test_a_step_without_results_is_refused_with_one_that_has_them() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("tasks", "options"),
-    [
-        (("a b", "winogrande"), "To collect those that there are, use -t 'a b' -t winogrande"),
-        (task_set("offline-bpb"), "To collect those that there are, use --task-set offline-bpb"),
-        (OLMO3_OFFLINE_TASKS[:-1], "and 95 more: use the --config, -t and --task-set of generate"),
-    ],
-)
-def test_results_of_other_tasks_say_how_to_collect_those(
-    tasks: tuple[str, ...], options: str
-) -> None:
-    with pytest.raises(FitError, match=f"the results of {GROUP} are of other tasks. ") as caught:
-        collect(swarm_of(HALVES), Results({}, tasks), METRICS)
+def test_results_of_other_tasks_are_refused_with_their_names() -> None:
+    with pytest.raises(FitError) as caught:
+        collect(swarm_of(HALVES), Results(tasks=("a b", "winogrande")), METRICS)
 
-    assert options in str(caught.value)
+    assert str(caught.value) == (
+        f"the results of {GROUP} are of other tasks: 'a b', winogrande. "
+        "Choose tasks with --config, --task or --task-set, as for generate."
+    )
+
+
+def test_results_without_bpb_are_refused_as_such() -> None:
+    with pytest.raises(FitError, match="are without bits per byte of these tasks, so a fit"):
+        collected({100: dict.fromkeys(TASKS)})
 
 
 def test_only_complete_variants_are_in_the_table_and_the_others_say_what_they_lack() -> None:
@@ -132,7 +117,7 @@ def test_only_complete_variants_are_in_the_table_and_the_others_say_what_they_la
         {100: {"lambada": None}},
     )
 
-    assert [line.split(",")[2] for line in found.csv().splitlines()[1:]] == ["0", "1", "4"]
+    assert [variant.number for variant in found.complete] == [0, 1, 4]
     assert problems(found) == {
         2: "no results at step 100, only at 200",
         3: "missing other (1 of 1): lambada",
@@ -143,26 +128,28 @@ def test_only_complete_variants_are_in_the_table_and_the_others_say_what_they_la
     }
 
 
-def test_a_result_without_bpb_is_not_evaluated_again_but_a_missing_one_is() -> None:
-    found = collected(
-        *[{100: everything()}] * 3, {100: {**everything(), "lambada": None}}, {100: {"lambada": 1}}
-    )
-
-    assert to_evaluate(found) == [4]
-
-
-@pytest.mark.parametrize(("status", "numbers"), [("running", [0]), ("failed", [0, 1])])
-def test_a_variant_that_is_being_evaluated_is_not_evaluated_again(
-    status: str, numbers: list[int]
+@pytest.mark.parametrize(
+    ("found", "change", "needs_evaluation"),
+    [
+        ({}, {}, True),
+        ({100: {"lambada": 0.8}}, {}, True),
+        ({100: {**everything(), "lambada": None}}, {}, False),
+        ({}, {"checkpoint_dir": "/tmp/mix/checkpoints/kylel/mix"}, False),
+        ({}, {"evaluations": (EvaluationJob(job("evaluate", status="running"), 100),)}, False),
+        ({}, {"evaluations": (EvaluationJob(job("evaluate", status="failed"), 100),)}, True),
+        ({}, {"evaluations": (EvaluationJob(job("evaluate", status="running"), 200),)}, True),
+    ],
+    ids=["none", "some", "without BPB", "lost", "running", "failed", "another step"],
+)
+def test_a_variant_is_evaluated_again_if_that_can_give_what_it_lacks(
+    found: dict[int, dict[str, float | None]], change: dict[str, Any], needs_evaluation: bool
 ) -> None:
-    swarm = swarm_of(*[HALVES] * 4)
-    jobs = (EvaluationJob(job("evaluate", status=status), 100),)
-    variants = [replace(v, evaluations=jobs if v.number == 1 else ()) for v in swarm.variants]
-    found = results({}, {}, {100: everything()}, {100: everything()})
+    swarm = swarm_of(*[HALVES] * 3)
+    swarm = replace(swarm, variants=(replace(swarm.variants[0], **change), *swarm.variants[1:]))
 
-    coverage = collect(replace(swarm, variants=tuple(variants)), found, METRICS, step=100)
+    at_100 = collect(swarm, results(found, {100: everything()}, {100: everything()}), METRICS)
 
-    assert to_evaluate(coverage) == numbers
+    assert at_100.coverage[0].needs_evaluation == needs_evaluation
 
 
 @pytest.mark.parametrize("others", [[{100: {**everything(), "lambada": None}}], [{}]])
@@ -185,21 +172,12 @@ def test_a_task_that_only_some_variants_were_evaluated_on_is_not_skipped() -> No
     assert (found.metrics, found.complete) == (METRICS, ())
 
 
-def test_the_masked_perplexity_tasks_are_skipped_even_if_never_evaluated() -> None:
-    metrics = [metric("lambada"), metric("ultrachat_masked_ppl")]
+def test_results_that_cannot_be_compared_are_refused() -> None:
+    *others, last = results({100: everything()}, {100: everything()}).newest
+    found = Results([*others, replace(last, num_instances=5)])
 
-    found = replace(results({100: {"lambada": 0.8}}), never_bpb=("ultrachat_masked_ppl",))
-
-    assert collect(swarm_of(HALVES), found, metrics).metrics == (metric("lambada"),)
-
-
-def test_results_that_cannot_be_compared_are_refused_at_their_step() -> None:
-    steps = {100: everything(), 200: everything()}
-    found = replace(results(steps, steps), conflicts={200: "they cannot be compared"})
-
-    assert collect(swarm_of(HALVES, HALVES), found, METRICS, step=100).step == 100
-    with pytest.raises(FitError, match="they cannot be compared"):
-        collect(swarm_of(HALVES, HALVES), found, METRICS, step=200)
+    with pytest.raises(FitError, match="cannot be compared: num_instances is 9 in"):
+        collect(swarm_of(HALVES, HALVES), found, METRICS)
 
 
 def test_two_tasks_that_share_a_column_are_refused() -> None:
@@ -207,16 +185,6 @@ def test_two_tasks_that_share_a_column_are_refused() -> None:
 
     with pytest.raises(FitError, match=r"minerva_math_algebra::olmes, .*:bpb::olmes. Skip some"):
         collect(swarm_of(HALVES), results({100: {m.task: 0.8 for m in metrics}}), metrics)
-
-
-def test_a_variant_whose_checkpoints_are_lost_is_not_evaluated_again() -> None:
-    swarm = swarm_of(*[HALVES] * 3)
-    lost = replace(swarm.variants[0], checkpoint_dir="/tmp/mix/checkpoints/kylel/mix")
-    swarm = replace(swarm, variants=(lost, *swarm.variants[1:]))
-
-    found = collect(swarm, results({}, {100: everything()}, {100: everything()}), METRICS)
-
-    assert (problems(found), to_evaluate(found)) == ({0: "no results"}, [])
 
 
 # --- fit.yaml -----------------------------------------------------------------------------
@@ -274,18 +242,12 @@ def test_what_the_exact_proposer_needs_is_chosen_with_a_reason(
 
 
 def test_domains_that_priors_and_swarm_do_not_share_are_named() -> None:
-    priors = Priors({"dclm_a": 0.5, "wiki": 0.5}, {"dclm_a": 1, "wiki": 1})
+    priors = Priors({"stack edu": 0.5, "wiki": 0.5}, {"stack edu": 1, "wiki": 1})
 
     with pytest.raises(FitError) as caught:
-        check_priors(("dclm:a", "wiki"), priors)
+        check_priors(("stackedu", "wiki"), priors)
 
     assert str(caught.value) == (
-        "the priors lack dclm:a; ratios.csv does not have dclm_a. Do they belong to another config?"
+        "the priors lack stackedu and have 'stack edu'. The trainer drops blanks and single quotes "
+        "from names: drop them from the priors, too. Or do they belong to another config?"
     )
-
-
-def test_a_name_that_the_trainer_changes_is_told_with_the_reason() -> None:
-    priors = Priors({"stack edu's": 1.0}, {"stack edu's": 1})
-
-    with pytest.raises(FitError, match="trainer drops blanks and single quotes from names: drop"):
-        check_priors(("stackedus",), priors)

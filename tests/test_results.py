@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ OTHER = "mix-58362402-0001"
 
 
 def warnings(path: Path, step: int = 100) -> list[str]:
-    return list(load(path, [RUN, OTHER], [TASK]).warnings.get(step, ()))
+    return load(path, [RUN, OTHER], [TASK]).warnings(step)
 
 
 @pytest.mark.parametrize(
@@ -66,14 +65,14 @@ def warnings(path: Path, step: int = 100) -> list[str]:
         ({}, {"model": f"{OTHER}_step100-hf"}, "is_converted is False in .*:1 and True in .*:2"),
     ],
 )
-def test_results_of_another_kind_are_a_conflict(
+def test_results_of_another_kind_are_refused_at_their_step(
     folder: Path, one: dict[str, Any], another: dict[str, Any], problem: str
 ) -> None:
     write(folder, result_line(RUN, TASK, **one), result_line(OTHER, TASK, **another))
 
-    found = load(folder, [RUN, OTHER], [TASK]).conflicts
-
-    assert re.search(f"{TASK} at step 100 cannot be compared: {problem}", found[100])
+    with pytest.raises(FitError, match=f"{TASK} at step 100 cannot be compared: {problem}"):
+        warnings(folder)
+    assert warnings(folder, step=200) == []
 
 
 def test_other_settings_of_a_task_give_a_warning(folder: Path) -> None:
@@ -103,46 +102,40 @@ def test_other_files_are_not_read(folder: Path) -> None:
 def test_all_tasks_of_the_runs_are_named_also_those_not_wanted(folder: Path) -> None:
     write(folder, result_line(RUN, BPB_TASK), result_line(RUN, "a b:mc::none"))
 
-    assert load(folder, [RUN], [TASK]).tasks == ("a b:mc::none", BPB_TASK)
+    assert load(folder, [RUN], [TASK]).tasks == {"a b:mc::none", BPB_TASK}
 
 
 @pytest.mark.parametrize(
-    ("metrics", "value"),
+    ("task", "metrics", "value"),
     [
-        ({"bits_per_byte": 3, "bits_per_byte_corr_macro": 2, "bits_per_byte_corr": 1}, 1),
-        ({"bits_per_byte": 3, "bits_per_byte_corr_macro": 2}, 2),
-        ({"logits_per_byte_corr": 4, "bits_per_byte": 3}, 3),
-        ({"logits_per_byte_corr": 4, "bits_per_byte_corr": None}, 4),
-        ({"primary_score": 0.5, "acc_raw": 0.5}, None),
+        (TASK, {"bits_per_byte": 3, "bits_per_byte_corr_macro": 2, "bits_per_byte_corr": 1}, 1),
+        (TASK, {"bits_per_byte": 3, "bits_per_byte_corr_macro": 2}, 2),
+        (TASK, {"logits_per_byte_corr": 4, "bits_per_byte": 3}, 3),
+        (TASK, {"logits_per_byte_corr": 4, "bits_per_byte_corr": None}, 4),
+        (TASK, {"primary_score": 0.5, "acc_raw": 0.5}, None),
+        (BPB_TASK, {"primary_score": 0.7}, 0.7),
     ],
 )
 def test_the_first_kind_of_bits_per_byte_counts_and_no_accuracy_does(
-    folder: Path, metrics: dict[str, object], value: float | None
+    folder: Path, task: str, metrics: dict[str, object], value: float | None
 ) -> None:
-    write(folder, result_line(RUN, TASK, metrics=metrics))
+    write(folder, result_line(RUN, task, metrics=metrics))
 
-    assert bpb(folder) == value
-
-
-def test_the_primary_score_of_a_bpb_task_is_its_bpb(folder: Path) -> None:
-    write(folder, result_line(RUN, BPB_TASK, metrics={"primary_score": 0.7}))
-
-    assert bpb(folder, BPB_TASK) == 0.7
+    assert bpb(folder, task) == value
 
 
-@pytest.mark.parametrize("task", ["arc_easy:mc::olmes", "ultrachat_masked_ppl", "lambada:bpb_acc"])
-def test_multiple_choice_and_masked_perplexity_have_no_bpb(folder: Path, task: str) -> None:
-    write(folder, result_line(RUN, task))
-
-    assert bpb(folder, task) is None
+@pytest.mark.parametrize("task", ["arc_easy:mc::olmes", "ultrachat_masked_ppl"])
+def test_multiple_choice_and_masked_perplexity_have_no_bpb(task: str) -> None:
+    assert not COOKBOOK.has_bpb(task)
 
 
-def test_the_newer_of_two_results_counts(folder: Path) -> None:
+def test_the_newest_result_of_a_checkpoint_counts_raw_or_converted(folder: Path) -> None:
     write(
         folder,
         result_line(RUN, TASK, 1.0, date="2026-03-05 00:00:00 UTC"),
         result_line(RUN, TASK, 2.0, date="2026-03-06 00:00:00 UTC"),
-        result_line(RUN, TASK, 3.0, date="2026-03-04 23:59:59 UTC"),
+        result_line(RUN, TASK, 2.0, date="2026-03-08 00:00:00 UTC", model=f"{RUN}_step100-hf"),
+        result_line(RUN, TASK, 3.0, date="2026-03-07 00:00:00 UTC"),
     )
 
     assert bpb(folder) == 2.0
@@ -186,7 +179,7 @@ def test_any_other_model_of_a_run_is_counted_apart(folder: Path, suffix: str) ->
 
     found = load(folder, [RUN], [TASK])
 
-    assert (found.bpb, found.others) == ({}, (RUN + suffix,))
+    assert (found.bpb, found.others) == ({}, {RUN + suffix})
 
 
 @pytest.mark.parametrize(
@@ -210,30 +203,18 @@ def test_what_is_not_bits_per_byte_is_refused_with_file_and_line(
         result_line(RUN, TASK).encode()[:-9],
         b'{"task_name": "\xff"}',
         b"[" * 100_000,
+        b"[]",
+        b"{}",
+        b'{"task_name": 5, "task_config": {}, "metrics": {}, "model_config": {"model": []}}',
+        result_line(RUN, TASK, date="today").encode(),
     ],
-    ids=["no-json", "cut-off", "not-utf-8", "deep"],
+    ids=["no-json", "cut-off", "not-utf-8", "deep", "list", "empty", "types", "date"],
 )
-def test_a_line_that_is_not_json_is_refused_with_file_and_line(folder: Path, line: bytes) -> None:
+def test_a_line_that_is_not_a_result_is_refused_with_file_and_line(
+    folder: Path, line: bytes
+) -> None:
     path = write(folder)
     path.write_bytes(result_line(RUN, TASK).encode() + line + b"\n")
 
-    with pytest.raises(FitError, match=f"{path}:2: it is not a line of JSON"):
-        load(folder, [RUN], [TASK])
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "5",
-        "[]",
-        "{}",
-        '{"task_name": 5, "task_config": {}, "metrics": {}, "model_config": {"model": []}}',
-        '{"task_name": "a", "task_config": [], "metrics": {}, "model_config": {}}',
-        result_line(RUN, TASK, date="today"),
-    ],
-)
-def test_json_that_is_not_a_result_is_refused(folder: Path, line: str) -> None:
-    path = write(folder, line)
-
-    with pytest.raises(FitError, match=f"{path}:1: it is not a result"):
+    with pytest.raises(FitError, match=f"{path}:2: it is not a result of oe-eval, or is cut off"):
         load(folder, [RUN], [TASK])

@@ -197,7 +197,6 @@ def test_arguments_are_read_as_olmo_cookbook_reads_them(
         (["-gcx"], "use --eval-cluster"),
         (["--model-backend", "hf"], "use --model-backend"),
         (["-gr"], "it is an option of the script itself"),
-        (["--help"], "nothing would be submitted"),
         (["-k", "secret"], "it would stand in the script for all to read"),
         (["--no-such"], "option --no-such not recognized.*add it to EVAL_ARGS in the script"),
         (["--num-gpus"], "option --num-gpus requires argument"),

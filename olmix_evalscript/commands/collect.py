@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import typer
 
 from olmix_evalscript.cli import command
 from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_config, warn
-from olmix_evalscript.config import EvalConfig
+from olmix_evalscript.config import EvalConfig, load_priors
 from olmix_evalscript.console import Console
 from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import FitError, UsageError
 from olmix_evalscript.files import write_all
 from olmix_evalscript.fit import (
+    CHOOSE_TASKS,
     Collected,
     Coverage,
     check_priors,
     content_hash,
     fit_yaml,
     is_edited,
-    options_for,
 )
 from olmix_evalscript.fit import collect as collect_results
-from olmix_evalscript.mixtures import mixtures
+from olmix_evalscript.mixtures import mixtures, write_csv
 from olmix_evalscript.model import Swarm
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
@@ -38,11 +38,10 @@ from olmix_evalscript.options import (
     SwarmOptions,
     VariantOptions,
 )
-from olmix_evalscript.priors import load_priors
 from olmix_evalscript.results import Results, fetch, load
 from olmix_evalscript.sanity import FitData, explained, fit_warnings
 from olmix_evalscript.tasks import Metric, metric, task_warnings
-from olmix_evalscript.text import counted, listed, ranges, shown
+from olmix_evalscript.text import listed, ranges
 
 #: What collect writes, given all it needs.
 FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
@@ -69,14 +68,13 @@ def collect(
     safety: CollectSafetyOptions,
     general: GeneralOptions,
 ) -> None:
-    """Fetch the results, write ratios.csv, metrics.csv and fit.yaml for olmix fit, and print their
-    paths.
+    """Fetch the results and write the files for olmix fit.
 
-    Without --priors, it writes no fit.yaml.
+    These are ratios.csv, metrics.csv and, with --priors, fit.yaml. Their paths are printed.
     """
     console = general.console(context)
     source = finding.source()
-    config = load_config(tasks, console)
+    config = load_config(tasks)
     metrics = _metrics(tasks, config)
     warn(task_warnings([metric.task for metric in metrics]), console, safety)
     priors = load_priors(Path(fit.priors)) if fit.priors else None
@@ -86,42 +84,41 @@ def collect(
     _check_relaunches(swarm)
     mixed = mixtures(swarm, priors)
     if fit.no_results:
-        texts = {"ratios.csv": mixed.csv(swarm.variants)}
+        domains = mixed.domains_of(swarm.variants)
+        ratios = mixed.rows(swarm.variants, domains)
+        texts = {"ratios.csv": write_csv(swarm.variants, domains, ratios)}
         then = "run collect without --no-results once the evaluations have finished"
     else:
-        results = _results(swarm, tasks.dashboard or f"olmix-{group_id}", fit, metrics, console)
-        collected = collect_results(swarm, results, metrics, fit.step)
+        usable = [metric for metric in metrics if COOKBOOK.has_bpb(metric.task)]
+        _note_skipped(console, "no bits per byte", {m.task for m in metrics if m not in usable})
+        results = _results(swarm, tasks.dashboard or f"olmix-{group_id}", fit, usable, console)
+        collected = collect_results(swarm, results, usable, fit.step)
         _report(collected, results, group_id, safety.allow_partial, console)
-        domains = mixed.domains_of(collected.complete)
-        data = FitData(
-            variants=collected.complete,
-            domains=domains,
-            ratios=mixed.rows(collected.complete, domains),
-            metrics=[metric.column for metric in collected.metrics],
-            bpb=collected.rows(),
-        )
+        complete = collected.complete
+        domains = mixed.domains_of(complete)
+        ratios, bpb = mixed.rows(complete, domains), collected.rows()
+        columns = [metric.column for metric in collected.metrics]
         with console.report() as report:
             report.status("Checking mixtures and results")
+            data = FitData(complete, domains, ratios, columns, bpb)
             poor_fit, quality = fit_warnings(data), explained(data)
         warn([*collected.warnings, *poor_fit], console, safety)
-        texts = {"ratios.csv": mixed.csv(collected.complete), "metrics.csv": collected.csv()}
-        then = PRIORS_NEEDED
-        skipped = {
-            "no bits per byte": results.never_bpb,
-            "no complete variant has them": set(mixed.domains) - set(domains),
+        if quality:
+            console.note(f"How well mixtures explain results: {quality}")
+        texts = {
+            "ratios.csv": write_csv(complete, domains, ratios),
+            "metrics.csv": write_csv(complete, columns, bpb),
         }
+        then = PRIORS_NEEDED
         if priors is not None:
-            skipped["in the priors, not in ratios.csv"] = check_priors(domains, priors)
+            _note_skipped(
+                console, "in the priors, not in ratios.csv", check_priors(domains, priors)
+            )
             texts["fit.yaml"] = fit_yaml(
                 folder.absolute(), domains, collected.metrics, priors, config.fit
             )
             fit_folder = folder / f"fit-{content_hash(texts.values())}"
             then = _line("olmix fit --config", folder / "fit.yaml", "--output-dir", fit_folder)
-        for why, names in skipped.items():
-            if names:
-                console.note(f"Skipped ({why}): {listed(names)}")
-        if quality:
-            console.note(f"How well mixtures explain results: {quality}")
     _check_old_files(folder, texts, fit.force)
     write_all({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
@@ -134,17 +131,18 @@ def _metrics(options: ExpectedTaskOptions, config: EvalConfig) -> list[Metric]:
     Raises:
         UsageError: If --without-task names no task among them, or all of them.
     """
-    chosen = choose_tasks(options, config)
-    metrics = [metric(task) for task in chosen]
+    metrics = [metric(task) for task in choose_tasks(options, config)]
     if config.metrics and not options.task and not options.task_set:
         metrics = list(config.metrics)
-    for name in options.without_task:
-        if not any(name in (found.task, found.column) for found in metrics):
-            raise UsageError(f"--without-task: {name!a} is not one of the {len(metrics)} tasks")
+    names = {name for found in metrics for name in (found.task, found.column)}
+    if unknown := set(options.without_task) - names:
+        raise UsageError(
+            f"--without-task: {listed(unknown)} is not one of the {len(metrics)} tasks"
+        )
     skipped = {*options.without_task, *config.drop_metrics}
     kept = [found for found in metrics if not {found.task, found.column} & skipped]
-    if not kept:
-        raise UsageError("there are no tasks left to collect")
+    if not any(COOKBOOK.has_bpb(found.task) for found in kept):
+        raise UsageError("no tasks with bits per byte are left to collect")
     return kept
 
 
@@ -169,11 +167,6 @@ def _results(
             fetch(COOKBOOK, dashboard, folder, report.status)
         report.status(f"Reading {folder}")
         results = load(COOKBOOK, folder, run_names, [metric.task for metric in metrics])
-    if results.others:
-        console.note(
-            f"Ignored {counted(len(results.others), 'other model')}, such as "
-            f"{shown(results.others[0])}"
-        )
     if not results.tasks:
         raise FitError(
             f"no results of {swarm.group_id}'s runs in {folder}, but of {listed(results.others)}"
@@ -198,40 +191,28 @@ def _report(
         return
     for line in coverage_table(collected.coverage):
         console.note(line)
-    if nowhere := collected.missing_everywhere:
-        console.note(f"No results of {listed(nowhere)}. {options_for(results.tasks)}")
     if numbers := [found.variant.number for found in collected.coverage if found.needs_evaluation]:
         only = ranges(numbers).replace(" ", "")
         line = _line("bash", Path(DEFAULT_OUTPUT_DIR, f"olmix-{group_id}.sh"), "--only", only)
         console.note(f"To evaluate just these: {line} --step {step} --again")
     if not complete or not allow_partial:
-        verb = "lacks" if lacking == 1 else "lack"
-        raise FitError(
-            f"nothing was written: {lacking} of {total} variants {verb} results"
-            + (". Use --allow-partial to write the others." if complete else "")
-        )
+        advice = "Use --allow-partial to write the others."
+        if not complete:
+            advice = f"There are results of {listed(results.tasks)}. {CHOOSE_TASKS}"
+        problem = f"results are incomplete for {lacking} of {total} variants"
+        raise FitError(f"nothing was written: {problem}. {advice}")
 
 
 def coverage_table(coverage: Sequence[Coverage]) -> list[str]:
-    """Lines of a table: variants that are alike, what they have, and their evaluation jobs."""
+    """Lines of a table: variants that are alike, what they lack, and their evaluation jobs."""
     groups: dict[tuple[str, str], list[int]] = defaultdict(list)
     for found in coverage:
-        row = (found.problem or "all tasks", _jobs(found) if found.problem else "")
+        row = (found.problem, found.jobs) if found.problem else ("all tasks", "")
         groups[row].append(found.variant.number)
     rows = [("variants", "results", "evaluation jobs")]
     rows += [(ranges(numbers), *row) for row, numbers in groups.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     return [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in rows]
-
-
-def _jobs(found: Coverage) -> str:
-    """The states of a variant's evaluation jobs, and the page of one that failed."""
-    if not found.jobs:
-        return "none"
-    counts = Counter(job.experiment.status for job in found.jobs)
-    states = ", ".join(f"{count} {status}" for status, count in counts.items())
-    failed = [job.experiment.url for job in found.jobs if job.experiment.status == "failed"]
-    return f"{states}: {failed[0]}" if failed else states
 
 
 def _check_old_files(folder: Path, texts: dict[str, str], force: bool) -> None:
@@ -249,6 +230,11 @@ def _check_old_files(folder: Path, texts: dict[str, str], force: bool) -> None:
             f"nothing was written: {fit} was edited. Use --config {shlex.quote(str(fit))} --force "
             "to carry its settings over, or just --force to replace it."
         )
+
+
+def _note_skipped(console: Console, why: str, names: Collection[str]) -> None:
+    if names:
+        console.note(f"Skipped ({why}): {listed(names)}")
 
 
 def _line(command: str, *words: object) -> str:

@@ -83,18 +83,13 @@ def warn(warnings: Sequence[str], console: Console, safety: SafetyOptions) -> No
         raise EvalScriptError("stopped because of the warnings above (--strict)")
 
 
-def load_config(options: TaskOptions, console: Console) -> EvalConfig:
+def load_config(options: TaskOptions) -> EvalConfig:
     """The settings of the file given with --config; none without one.
 
     Raises:
         InvalidInputError: If the file cannot be used.
     """
-    if options.config is None:
-        return EvalConfig()
-    config = configs.load(Path(options.config))
-    if config.has_inloop_tasks and not config.tasks:
-        console.note(f"{options.config}: ignored its inloop eval block, which is about training")
-    return config
+    return configs.load(Path(options.config)) if options.config else EvalConfig()
 
 
 def choose_tasks(options: TaskOptions, config: EvalConfig) -> tuple[str, ...]:

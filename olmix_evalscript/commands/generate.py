@@ -63,7 +63,7 @@ def generate(
         raise UsageError("--output cannot be combined with several group IDs")
     if output.output and output.output_dir:
         raise UsageError("--output cannot be combined with --output-dir")
-    settings = _settings(evaluation, context.obj.extra_arguments, console)
+    settings = _settings(evaluation, context.obj.extra_arguments)
     warn(evaluation_warnings(settings), console, safety)
 
     failed = []
@@ -98,12 +98,10 @@ def _write(group_id: str, text: str, output: ScriptOptions, console: Console) ->
     )
 
 
-def _settings(
-    options: EvaluationOptions, arguments: tuple[str, ...], console: Console
-) -> Evaluation:
+def _settings(options: EvaluationOptions, arguments: tuple[str, ...]) -> Evaluation:
     """Options before the config file, the config file before the defaults; the dashboard is empty
     unless it was named."""
-    config = load_config(options, console)
+    config = load_config(options)
     priority, others = COOKBOOK.parse_arguments(arguments)
     return check_evaluation(
         Evaluation(
