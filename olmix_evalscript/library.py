@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,7 +12,7 @@ from olmix_evalscript.script import Evaluation, render, script_path, today, writ
 from olmix_evalscript.swarm import name_of, numbered
 from olmix_evalscript.swarm_warnings import swarm_warnings
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
-from olmix_evalscript.text import check_cluster, check_group_id, check_name, shown
+from olmix_evalscript.text import check_group_id
 from olmix_evalscript.trainers import TRAINERS
 
 
@@ -46,28 +45,17 @@ def generate_eval_script(
         The path of the script.
 
     Raises:
-        InvalidInputError: If an argument does not have the form it should have, or the script
-            cannot be written or would replace one that somebody edited.
+        EvalScriptError: If an argument does not have the form it should have, or the script cannot
+            be written or would replace one that somebody edited.
     """
     check_group_id(group_id)
     for what, texts in (("run_names", run_names), ("tasks", tasks)):
         if isinstance(texts, str):
             raise InvalidInputError(f"{what} is one text: expected a list of texts")
-    if not run_names:
-        raise InvalidInputError("run_names is empty: expected one for each variant")
-    for run_name, count in Counter(run_names).items():
-        check_name("run name", run_name)
-        if count > 1:
-            raise InvalidInputError(f"the run name {shown(run_name)} is given twice")
-    user = check_name("user", user.lower())
-    check_cluster("cluster", cluster)
-    variants = _variants([TrainerRun("olmix", n, group_id, cluster, user, weka) for n in run_names])
-    swarm = Swarm(
-        group_id,
-        check_name("swarm name", swarm_name or name_of(variants)),
-        variants,
-        tuple(swarm_warnings(variants, variants)),
-    )
+    runs = [TrainerRun("olmix", name, group_id, cluster, user.lower(), weka) for name in run_names]
+    variants = _variants(runs)
+    name, warnings = swarm_name or name_of(variants), swarm_warnings(variants, variants)
+    swarm = Swarm(group_id, name, variants, tuple(warnings))
     evaluation = Evaluation(tasks=tuple(tasks), dashboard=f"olmix-{group_id}")
     path = script_path(Path(output_dir), group_id)
     write_script(path, render(swarm, evaluation, today()))

@@ -26,7 +26,6 @@ class ExperimentSource:
     author: str | None = None  # Beaker user name
     since: datetime | None = None  # created at or after
     scan: bool = False  # read every experiment instead of searching for the group ID
-    assumed: str = ""  # what set the workspaces, if no option did
 
     def pages(self, report: Report, *, mine: bool = False) -> Iterator[list[Experiment]]:
         """Every experiment on Beaker within the limits, a page at a time, in any order.
@@ -93,15 +92,13 @@ class ExperimentSource:
         """
         if swarm.variants or swarm.unreadable:
             return
-        if others := swarm.skipped.other_statuses:
+        if others := swarm.other_statuses:
             have = ", ".join(f"{count} {other}" for other, count in Counter(others).most_common())
             raise SwarmError(
                 f"none of the {len(others)} variants of {swarm.group_id} is {status} ({have})"
             )
-        limits = {"workspace": not self.assumed and self.workspaces, "author": self.author}
-        given = [
-            f"--{option}" for option, value in {**limits, "since": self.since}.items() if value
-        ]
+        limits = {"workspace": self.workspaces, "author": self.author, "since": self.since}
+        given = [f"--{option}" for option, value in limits.items() if value]
         problem = f"no experiment on Beaker carries the ID {swarm.group_id}"
         if found:
             problem = (
@@ -112,14 +109,8 @@ class ExperimentSource:
             problem += f" (searched with {', '.join(given)})"
         hint = "Try `olmix-evalscript list` to see which swarms there are"
         if self.snapshot is None and not self.scan:
-            hint += f", or, if its runs were named by hand, try again with `{self._scan()}`"
+            hint += (
+                ", or, if its runs were named by hand, try again with `--scan -w OWNER/NAME "
+                "--since 30d`"
+            )
         raise SwarmError(f"{problem}. {hint}.")
-
-    def _scan(self) -> str:
-        """The options of a scan within the same limits."""
-        options = "--scan"
-        if not self.workspaces:
-            from olmix_evalscript.beaker import default_workspace
-
-            options += f" -w {default_workspace() or 'OWNER/NAME'}"
-        return options if self.since else f"{options} --since 30d"

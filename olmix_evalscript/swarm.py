@@ -19,7 +19,6 @@ from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
 from olmix_evalscript.model import (
     EvaluationJob,
     Experiment,
-    Skipped,
     Swarm,
     Task,
     TrainerRun,
@@ -30,9 +29,9 @@ from olmix_evalscript.swarm_warnings import differences, swarm_warnings
 from olmix_evalscript.text import check_cluster, check_name, group_ids_in, printable, shown
 from olmix_evalscript.trainers import TRAINERS
 
-_STEP = re.compile(r"[_/]step([0-9]{1,15})(?:-hf)?(?![A-Za-z0-9])")
-_RUN_NAME_BEFORE = re.compile(r"[A-Za-z0-9._-]+\Z")
-_LONGEST_NAME = 300  # characters; a run name has at most 255
+_CHECKPOINT = re.compile(
+    r"(?<![A-Za-z0-9._-])([A-Za-z0-9._-]{1,300})[_/]step([0-9]{1,15})(?:-hf)?(?![A-Za-z0-9])"
+)
 _PART_OF_A_NAME = re.compile(r"\A[^._-]*(?:[._-]|\Z)")
 
 
@@ -141,7 +140,7 @@ def read(experiment: Experiment) -> Reading:
                 runs.setdefault(run, task)
     except TrainerCommandError as error:
         return Reading(experiment, problem=str(error), problem_group=error.group_id)
-    if runs or experiment.is_session:
+    if runs:
         return Reading(experiment, runs=tuple(runs.items()))
     return Reading(experiment, checkpoints=tuple(dict.fromkeys(_checkpoints(experiment))))
 
@@ -149,10 +148,8 @@ def read(experiment: Experiment) -> Reading:
 def _checkpoints(experiment: Experiment) -> Iterator[tuple[str, int]]:
     words = (word for task in experiment.tasks for word in task.words)
     for text in (experiment.name, *words):
-        for step in _STEP.finditer(text) if "step" in text else ():
-            before = text[max(0, step.start() - _LONGEST_NAME) : step.start()]
-            if name := _RUN_NAME_BEFORE.search(before):
-                yield name[0], int(step[1])
+        for checkpoint in _CHECKPOINT.finditer(text):
+            yield checkpoint[1], int(checkpoint[2])
 
 
 def _assemble(
@@ -160,11 +157,8 @@ def _assemble(
 ) -> Swarm:
     launches: list[_Launch] = []
     unreadable: list[Reading] = []
-    sessions = other_jobs = other_groups = 0
+    ignored = 0
     for reading in readings:
-        if reading.experiment.is_session:
-            sessions += 1
-            continue
         mine = [(run, task) for run, task in reading.runs if run.group_id == group_id]
         try:
             launches += [_launch(reading, run, task, checkpoint_root) for run, task in mine]
@@ -172,10 +166,8 @@ def _assemble(
             unreadable.append(replace(reading, problem=str(error)))
         if reading.may_be_of(group_id):
             unreadable.append(reading)
-        elif reading.problem or reading.runs:
-            other_groups += not mine
-        else:
-            other_jobs += 1
+        elif not mine:
+            ignored += 1
 
     variants = _with_evaluations(_variants(launches), readings)
     kept = [v for v in variants if status is None or v.status == status]
@@ -188,7 +180,8 @@ def _assemble(
         variants=tuple(kept),
         warnings=tuple(swarm_warnings(variants, kept)),
         unreadable=tuple(sorted(_problem(reading) for reading in unreadable)),
-        skipped=Skipped(other_jobs, other_groups, sessions, others),
+        ignored=ignored + len(others),
+        other_statuses=others,
         created=max((experiment.created for experiment in newest), default=None),
     )
 

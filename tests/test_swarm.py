@@ -86,21 +86,17 @@ def test_relaunches_that_saved_elsewhere_are_a_warning() -> None:
     assert "other launches saved to s3://ai2-llm/checkpoints/kylel" in found.warnings[0]
 
 
-def test_other_jobs_other_groups_and_sessions_are_skipped_and_counted() -> None:
-    other = Experiment("1", f"eval-{GROUP}", "kylel", "ai2/x", START, "succeeded", (Task(("ls",)),))
-    session = Experiment("2", GROUP, "kylel", "ai2/x", START, "running", is_session=True)
-    found = swarm(*numbered(0), other, session, experiment("x", group="99999999"))
+def test_other_jobs_and_other_groups_are_ignored_and_counted() -> None:
+    found = swarm(*numbered(0), job("ls"), experiment("x", group="99999999"))
 
-    skipped = found.skipped
-    assert (skipped.other_jobs, skipped.sessions, skipped.other_groups) == (1, 1, 1)
-    assert len(found.variants) == 1
+    assert (len(found.variants), found.ignored) == (1, 2)
 
 
 def test_only_variants_of_the_wanted_status_are_kept() -> None:
     found = swarm(*numbered(0), *numbered(1, status="failed"), status="succeeded")
 
     assert [variant.number for variant in found.variants] == [0]
-    assert len(found.skipped.other_statuses) == 1
+    assert found.other_statuses == ("failed",)
 
 
 def test_a_checkpoint_root_overrides_every_rule() -> None:
@@ -244,7 +240,7 @@ def test_an_unreadable_trainer_of_another_group_is_skipped() -> None:
 
     found = swarm(*numbered(0), other)
 
-    assert (found.unreadable, found.skipped.other_groups) == ((), 1)
+    assert (found.unreadable, found.ignored) == ((), 1)
 
 
 def test_an_unknown_trainer_of_the_group_is_unreadable() -> None:

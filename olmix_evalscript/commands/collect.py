@@ -30,11 +30,11 @@ from olmix_evalscript.mixtures import mixtures
 from olmix_evalscript.model import Swarm
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
-    CollectSafetyOptions,
     ExpectedTaskOptions,
     FitOptions,
     GeneralOptions,
     GroupId,
+    SafetyOptions,
     SwarmOptions,
     VariantOptions,
 )
@@ -66,7 +66,7 @@ def collect(
     finding: SwarmOptions,
     variants: VariantOptions,
     fit: FitOptions,
-    safety: CollectSafetyOptions,
+    safety: SafetyOptions,
     general: GeneralOptions,
 ) -> None:
     """Fetch the results, write ratios.csv, metrics.csv and fit.yaml for olmix fit, and print their
