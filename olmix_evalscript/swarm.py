@@ -278,10 +278,18 @@ def _variants(launches: Sequence[_Launch]) -> list[Variant]:
 
 
 def numbered(runs: Iterable[TrainerRun]) -> dict[str, int]:
-    """The number of each run name; those without one in them come after the others."""
-    numbers = {run.run_name: run.split_name()[1] for run in runs}
-    free = count(1 + max((n for n in numbers.values() if n is not None), default=-1))
-    return {name: next(free) if n is None else n for name, n in sorted(numbers.items())}
+    """The number of each run name. Those without one in them, and all but one of those with the
+    same, come after the others; the most common swarm name keeps its numbers."""
+    names = {run.run_name: run.split_name() for run in runs}
+    common = Counter(swarm_name for swarm_name, _ in names.values())
+    free = count(1 + max((n for _, n in names.values() if n is not None), default=-1))
+    numbers: dict[str, int] = {}
+    taken: set[int | None] = {None}
+    for run_name in sorted(names, key=lambda name: (-common[names[name][0]], name)):
+        number = names[run_name][1]
+        numbers[run_name] = next(free) if number is None or number in taken else number
+        taken.add(number)
+    return numbers
 
 
 def _variant(number: int, launches: Sequence[_Launch]) -> Variant:

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.model import Experiment, Swarm, Task
+from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.swarm import all_swarms, build_swarm
 from olmix_evalscript.text import check_group_id, ranges
-from tests.factories import GROUP, START, experiment, job
+from tests.factories import GROUP, START, experiment, job, settings
 
 
 def numbered(*numbers: int, **fields: object) -> list[Experiment]:
@@ -56,6 +57,18 @@ def test_names_without_a_number_are_numbered_by_name_after_the_others() -> None:
         (4, f"mix-{GROUP}-0004"),
         (5, "code"),
         (6, "web"),
+    ]
+
+
+def test_runs_that_share_a_number_are_all_in_the_script() -> None:
+    found = swarm(*numbered(0, 3), experiment(f"b-{GROUP}-0003"))
+
+    script = render(found, Evaluation(("lambada",), "mine"), START.date())
+
+    assert [run.rpartition("/")[2] for run in settings(script, "RUNS")] == [
+        f"mix-{GROUP}-0000",
+        f"mix-{GROUP}-0003",
+        f"b-{GROUP}-0003",
     ]
 
 
@@ -136,7 +149,10 @@ def test_a_command_without_user_takes_the_author() -> None:
             "more than one trainer: olmix (1), regmixer (1: variant 1)",
         ),
         ([*numbered(0), experiment(f"b-{GROUP}-0001")], "swarm name: mix (1), b (1: variant 1)"),
-        ([*numbered(0), experiment(f"b-{GROUP}-0000")], "more than one run has the number 0"),
+        (
+            [*numbered(0, 1), experiment(f"b-{GROUP}-0000")],
+            f"more than one run has the number 0: b-{GROUP}-0000 got 2",
+        ),
         (numbered(0, author="mayeec"), "launched by mayeec for -u kylel"),
         (of_models("a", "a", "b"), "more than one model: a (2), b (1: variant 2)"),
         (with_each("-x", "1", "1", "5"), "more than one length: 1xC (2), 5xC (1: variant 2)"),
