@@ -26,7 +26,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from olmix_evalscript import __version__, listing, yamltext
 from olmix_evalscript.errors import BeakerError
-from olmix_evalscript.model import STATUSES, Experiment, Task
+from olmix_evalscript.model import STATUSES, Experiment, Search, Task
 from olmix_evalscript.report import Report
 from olmix_evalscript.text import shown
 
@@ -52,17 +52,6 @@ _STATUSES = {
     for status in STATUSES
     if status != "unknown"
 }
-
-
-@dataclass(frozen=True)
-class Search:
-    """What to ask Beaker for."""
-
-    workspaces: tuple[str, ...] = ()  # owner/name; empty: the whole organization
-    author: str | None = None  # Beaker user name
-    mine: bool = False  # only what the token's owner launched
-    since: datetime | None = None  # created at or after
-    timeout: float = 120.0  # seconds for all calls together
 
 
 def find(group_id: str, search: Search, report: Report) -> list[Experiment]:

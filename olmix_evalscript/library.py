@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.model import Swarm, TrainerRun, Variant
+from olmix_evalscript.model import Experiment, Task
 from olmix_evalscript.script import Evaluation, render, script_path, today, write_script
-from olmix_evalscript.swarm import name_of, numbered
-from olmix_evalscript.swarm_warnings import swarm_warnings
+from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
 from olmix_evalscript.text import check_group_id
-from olmix_evalscript.trainers import TRAINERS
 
 
 def generate_eval_script(
@@ -52,25 +51,25 @@ def generate_eval_script(
     for what, texts in (("run_names", run_names), ("tasks", tasks)):
         if isinstance(texts, str):
             raise InvalidInputError(f"{what} is one text: expected a list of texts")
-    runs = [TrainerRun("olmix", name, group_id, cluster, user.lower(), weka) for name in run_names]
-    variants = _variants(runs)
-    name, warnings = swarm_name or name_of(variants), swarm_warnings(variants, variants)
-    swarm = Swarm(group_id, name, variants, tuple(warnings))
+    options = {"group-id": group_id, "cluster": cluster, "beaker-user": user, "weka": weka}
+    words = ("olmix/launch/train.py", "train", *(f"--{o}={value}" for o, value in options.items()))
+    experiments = [
+        Experiment(
+            id="",
+            name=run_name,
+            author="",
+            workspace="",
+            created=datetime.now(timezone.utc),
+            status="",
+            tasks=(Task((*words, f"--run-name={run_name}")),),
+        )
+        for run_name in run_names
+    ]
+    swarm = build_swarm(group_id, experiments)
+    if swarm.unreadable:
+        raise InvalidInputError(swarm.unreadable[0])
+    swarm = replace(swarm, name=swarm_name or swarm.name)
     evaluation = Evaluation(tasks=tuple(tasks), dashboard=f"olmix-{group_id}")
     path = script_path(Path(output_dir), group_id)
     write_script(path, render(swarm, evaluation, today()))
     return path
-
-
-def _variants(runs: Sequence[TrainerRun]) -> tuple[Variant, ...]:
-    """The variants that train these runs now, in order."""
-    numbers = numbered(runs)
-    now = datetime.now(timezone.utc)
-    variants = []
-    for run in sorted(runs, key=lambda run: (numbers[run.run_name], run.run_name)):
-        directory = TRAINERS[run.trainer].directory(
-            cluster=str(run.cluster), weka=run.weka, launched=now
-        )
-        directory = directory.format(user=run.user, run_name=run.run_name)
-        variants.append(Variant(numbers[run.run_name], run, directory))
-    return tuple(variants)

@@ -58,6 +58,17 @@ class Experiment:
 
 
 @dataclass(frozen=True)
+class Search:
+    """What to ask Beaker for."""
+
+    workspaces: tuple[str, ...] = ()  # owner/name; empty: the whole organization
+    author: str | None = None  # Beaker user name
+    mine: bool = False  # only what the token's owner launched
+    since: datetime | None = None  # created at or after
+    timeout: float = 120.0  # seconds for all calls together
+
+
+@dataclass(frozen=True)
 class Source:
     """One domain of a mixture, as one ``-s`` gives it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -12,12 +12,10 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from olmix_evalscript.console import Console
-from olmix_evalscript.cookbook import BACKENDS, KNOWN_CLUSTERS
 from olmix_evalscript.errors import UsageError
-from olmix_evalscript.model import STATUSES
+from olmix_evalscript.model import STATUSES, Search
 from olmix_evalscript.source import ExperimentSource
 from olmix_evalscript.storage import STORAGES, check_root
-from olmix_evalscript.tasks import known_tasks, task_sets
 from olmix_evalscript.text import check_group_id, check_name
 
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"
@@ -56,7 +54,6 @@ def opt(
     *,
     default: object = None,
     parse: Callable[[str], object] | None = None,
-    complete: Collection[str] = (),
 ) -> Any:
     """An option, as the default of a field.
 
@@ -66,7 +63,6 @@ def opt(
         help: What it does.
         default: The field's value where the option is missing.
         parse: Turns its text into the field's value, or raises `UsageError`.
-        complete: Values for the shell to complete.
     """
     names, _, value = form.replace(", ", ",").partition(" ")
     kind: Any = str
@@ -79,7 +75,6 @@ def opt(
         metavar=value.removesuffix("...") or None,
         help=help,
         show_default=False,
-        autocompletion=(lambda: list(complete)) if complete else None,
     )
     return field(default=default, metadata={"typer": option, "kind": kind, "parse": parse})
 
@@ -123,13 +118,10 @@ class TaskOptions(Panel, panel="Evaluation"):
         "Launch YAML with eval_tasks, eval_cluster or eval_model_backend, keys of this tool; or "
         "fit YAML, of which the offline eval.tasks and, in collect, the settings of the fit count.",
     )
-    task: tuple[str, ...] = opt(
-        "-t, --task NAME...", "Use this task (repeatable).", complete=known_tasks()
-    )
+    task: tuple[str, ...] = opt("-t, --task NAME...", "Use this task (repeatable).")
     task_set: tuple[str, ...] = opt(
         "--task-set NAME...",
         "Use this task set (repeatable; see olmix-evalscript tasks). Default: olmo3-offline.",
-        complete=task_sets(),
     )
     dashboard: str | None = opt(
         "--dashboard NAME",
@@ -145,7 +137,6 @@ class ExpectedTaskOptions(TaskOptions):
     without_task: tuple[str, ...] = opt(
         "--without-task NAME...",
         "Skip this task, such as one that some variants lack (repeatable).",
-        complete=known_tasks(),
     )
 
 
@@ -157,12 +148,10 @@ class EvaluationOptions(TaskOptions):
         "--eval-cluster NAME",
         "Cluster to evaluate on, such as ai2/jupiter. Default: aus (Jupiter, Neptune, Saturn and "
         "Ceres).",
-        complete=KNOWN_CLUSTERS,
     )
     model_backend: str | None = opt(
         "--model-backend NAME",
         "olmo_core, hf or vllm. Default: olmo_core.",
-        complete=BACKENDS,
     )
 
 
@@ -197,7 +186,7 @@ class SearchOptions(Panel, panel="Finding"):
             if not re.fullmatch("[^/]+/[^/]+", workspace):
                 raise UsageError(f"--workspace: {workspace!r} is not OWNER/NAME, such as ai2/olmix")
         return ExperimentSource(
-            self.timeout, workspaces=self.workspace, author=self.author, since=self.since
+            Search(self.workspace, self.author, since=self.since, timeout=self.timeout)
         )
 
 
@@ -220,7 +209,7 @@ class SwarmOptions(SearchOptions):
             raise UsageError(
                 "--snapshot cannot be combined with --workspace, --author, --since or --scan"
             )
-        return ExperimentSource(self.timeout, snapshot=Path(self.snapshot))
+        return ExperimentSource(snapshot=Path(self.snapshot))
 
 
 @dataclass(frozen=True)
@@ -236,7 +225,6 @@ class VariantOptions(Panel, panel="Variants"):
         "--status STATUS",
         f"Only variants with this status: {', '.join(STATUSES)}.",
         parse=_matching("--status", "|".join(STATUSES), f"a status: {' or '.join(STATUSES)}"),
-        complete=STATUSES,
     )
 
 

@@ -68,16 +68,6 @@ class Reading:
         return replace(self, experiment=replace(self.experiment, tasks=()), runs=runs)
 
 
-@dataclass(frozen=True)
-class _Launch:
-    """One experiment that trains a run of the swarm."""
-
-    experiment: Experiment
-    run: TrainerRun  # with cluster and user
-    directory: str
-    notes: tuple[str, ...]
-
-
 def build_swarm(
     group_id: str,
     experiments: Iterable[Experiment],
@@ -155,13 +145,14 @@ def _checkpoints(experiment: Experiment) -> Iterator[tuple[str, int]]:
 def _assemble(
     group_id: str, readings: Sequence[Reading], checkpoint_root: str | None, status: str | None
 ) -> Swarm:
-    launches: list[_Launch] = []
+    launches: list[Variant] = []
     unreadable: list[Reading] = []
     ignored = 0
     for reading in readings:
+        experiment = reading.experiment
         mine = [(run, task) for run, task in reading.runs if run.group_id == group_id]
         try:
-            launches += [_launch(reading, run, task, checkpoint_root) for run, task in mine]
+            launches += [_launch(experiment, run, task, checkpoint_root) for run, task in mine]
         except (TrainerCommandError, InvalidInputError) as error:
             unreadable.append(replace(reading, problem=str(error)))
         if reading.may_be_of(group_id):
@@ -176,7 +167,7 @@ def _assemble(
     newest += [experiment for variant in variants for experiment in variant.experiments]
     return Swarm(
         group_id=group_id,
-        name=name_of(kept or variants),
+        name=_name_of(kept or variants),
         variants=tuple(kept),
         warnings=tuple(swarm_warnings(variants, kept)),
         unreadable=tuple(sorted(_problem(reading) for reading in unreadable)),
@@ -225,18 +216,21 @@ def _evaluated(reading: Reading, run_names: Iterable[str]) -> Iterator[tuple[str
 
 def _with_evaluations(variants: Sequence[Variant], readings: Sequence[Reading]) -> list[Variant]:
     jobs: dict[str, list[EvaluationJob]] = {variant.run_name: [] for variant in variants}
-    for reading in sorted(readings, key=_created, reverse=True):
+    for reading in sorted(readings, key=lambda r: _created(r.experiment), reverse=True):
         for name, step in sorted(set(_evaluated(reading, jobs)), reverse=True):
             jobs[name].append(EvaluationJob(replace(reading.experiment, tasks=()), step))
     return [replace(variant, evaluations=tuple(jobs[variant.run_name])) for variant in variants]
 
 
-def _created(each: Reading | _Launch) -> tuple[datetime, str]:
-    return each.experiment.created, each.experiment.id
+def _created(experiment: Experiment) -> tuple[datetime, str]:
+    return experiment.created, experiment.id
 
 
-def _launch(reading: Reading, run: TrainerRun, task: Task, checkpoint_root: str | None) -> _Launch:
-    experiment, notes = reading.experiment, []
+def _launch(
+    experiment: Experiment, run: TrainerRun, task: Task, checkpoint_root: str | None
+) -> Variant:
+    """The variant that one experiment trains, not yet numbered."""
+    notes = []
     run_name = check_name("run name", run.run_name)
     cluster, user = run.cluster, run.user
     if cluster is None:
@@ -264,20 +258,26 @@ def _launch(reading: Reading, run: TrainerRun, task: Task, checkpoint_root: str 
             notes.append(warning)
     if is_lost(directory):
         notes.append("checkpoints lost (saved to the node's /tmp)")
-    run = replace(run, cluster=cluster, user=user)
-    return _Launch(replace(experiment, tasks=()), run, directory, tuple(notes))
+    return Variant(
+        number=-1,
+        run=replace(run, cluster=cluster, user=user),
+        checkpoint_dir=directory,
+        status=experiment.status,
+        experiments=(replace(experiment, tasks=()),),
+        notes=tuple(notes),
+    )
 
 
-def _variants(launches: Sequence[_Launch]) -> list[Variant]:
-    by_name: dict[str, list[_Launch]] = defaultdict(list)
+def _variants(launches: Sequence[Variant]) -> list[Variant]:
+    by_name: dict[str, list[Variant]] = defaultdict(list)
     for launch in launches:
-        by_name[launch.run.run_name].append(launch)
-    numbers = numbered(launches[0].run for launches in by_name.values())
-    variants = [_variant(numbers[name], launches) for name, launches in by_name.items()]
-    return sorted(variants, key=lambda variant: (variant.number, variant.run_name))
+        by_name[launch.run_name].append(launch)
+    numbers = _numbers([launches[0].run for launches in by_name.values()])
+    variants = [replace(_merged(by_name[name]), number=n) for name, n in numbers.items()]
+    return sorted(variants, key=lambda variant: variant.number)
 
 
-def numbered(runs: Iterable[TrainerRun]) -> dict[str, int]:
+def _numbers(runs: Iterable[TrainerRun]) -> dict[str, int]:
     """The number of each run name. Those without one in them, and all but one of those with the
     same, come after the others; the most common swarm name keeps its numbers."""
     names = {run.run_name: run.split_name() for run in runs}
@@ -292,30 +292,23 @@ def numbered(runs: Iterable[TrainerRun]) -> dict[str, int]:
     return numbers
 
 
-def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
-    """One variant of all the experiments that ran it: a success counts before what is newer."""
-    launches = sorted(launches, key=_created, reverse=True)
-    launches.sort(key=lambda launch: launch.experiment.status != "succeeded")
+def _merged(launches: Sequence[Variant]) -> Variant:
+    """One variant of all its launches: a success counts before what is newer."""
+    launches = sorted(launches, key=lambda launch: _created(launch.experiments[0]), reverse=True)
+    launches.sort(key=lambda launch: launch.status != "succeeded")
     first = launches[0]
     notes = list(first.notes)
-    others = sorted({launch.directory for launch in launches} - {first.directory})
+    others = sorted({launch.checkpoint_dir for launch in launches} - {first.checkpoint_dir})
     if others:
         notes.append(f"other launches saved to {', '.join(others)}")
     unlike = tuple(differences([launch.run for launch in launches]))
     if unlike:
         notes.append(f"its launches differ in {', '.join(unlike)}")
-    return Variant(
-        number=number,
-        run=first.run,
-        checkpoint_dir=first.directory,
-        status=first.experiment.status,
-        experiments=tuple(launch.experiment for launch in launches),
-        notes=tuple(notes),
-        differences=unlike,
-    )
+    experiments = tuple(each for launch in launches for each in launch.experiments)
+    return replace(first, experiments=experiments, notes=tuple(notes), differences=unlike)
 
 
-def name_of(variants: Sequence[Variant]) -> str:
+def _name_of(variants: Sequence[Variant]) -> str:
     """The most common name in front of the group ID; without any, what all runs begin with."""
     names = Counter(variant.swarm_name for variant in variants if variant.swarm_name)
     if names:

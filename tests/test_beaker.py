@@ -14,9 +14,9 @@ import grpc
 import pytest
 
 from olmix_evalscript import beaker
-from olmix_evalscript.beaker import Search, parse_spec
+from olmix_evalscript.beaker import parse_spec
 from olmix_evalscript.errors import BeakerError
-from olmix_evalscript.model import Experiment
+from olmix_evalscript.model import Experiment, Search
 from olmix_evalscript.report import Report
 from tests.conftest import Run, Serve
 from tests.desk import LONG, until

@@ -307,12 +307,7 @@ def test_errors_are_coloured_unless_no_color_is_set(
     ("words", "expected"),
     [
         ("ge", "generate"),
-        ("tasks o", "offline-bpb"),
-        ("generate --task-set o", "olmo3-offline"),
         ("generate --model-b", "--model-backend"),
-        ("show --status suc", "succeeded"),
-        ("generate -t arc_e", "arc_easy:rc::olmes:full"),
-        ("generate --eval-cluster ai2/jup", "ai2/jupiter-cirrascale-2"),
     ],
 )
 def test_the_shell_completes(run: Run, words: str, expected: str) -> None:

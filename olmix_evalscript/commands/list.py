@@ -28,7 +28,7 @@ def list_swarms(
     """
     console = general.console(context)
     source = search.source()
-    mine = source.author is None and not search.workspace
+    mine = source.search.author is None and not search.workspace
     with console.report() as report:
         swarms = all_swarms(source.pages(report, mine=mine))
     table = swarm_table(swarms)
