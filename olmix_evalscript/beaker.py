@@ -7,7 +7,6 @@ ever, without a deadline and without a message.
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -325,7 +324,7 @@ class _Pending:
             for task in experiment.tasks
         )
         self._spec: Future[tuple[tuple[Task, ...], str]] | None = None
-        if not self._listed or not all(_is_complete(task.words) for task in self._listed):
+        if not self._listed or not all(task.words for task in self._listed):
             self._spec = client.pool.submit(_spec_tasks, client, experiment.id)
 
     def result(self) -> Experiment:
@@ -341,13 +340,6 @@ class _Pending:
             tasks=tasks,
             problem=problem,
         )
-
-
-def _is_complete(words: Sequence[str]) -> bool:
-    """Whether a listed command tells all that a swarm needs. Only the spec has constraints, which
-    matter to a trainer whose command names no cluster."""
-    _, train, options = " ".join(words).partition(" train ")
-    return bool(words) and (not train or bool(re.search(r"(^|\s)(-c|--cluster)", options)))
 
 
 def _spec_tasks(client: _Client, id: str) -> tuple[tuple[Task, ...], str]:
@@ -386,6 +378,4 @@ def _task(spec: dict[str, Any]) -> Task:
         if more is None:
             raise ValueError(f"{key!r} of a task is not a list of strings")
         words += more
-    constraints = spec.get("constraints")
-    clusters = constraints.get("cluster") if isinstance(constraints, dict) else None
-    return Task(words, yamltext.strings(clusters) or ())
+    return Task(words)

@@ -35,7 +35,6 @@ class Task:
     """One task of an experiment."""
 
     words: tuple[str, ...]  # command and arguments
-    clusters: tuple[str, ...] = ()  # constraints.cluster of the spec
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ class Variant:
     """One training run of a swarm."""
 
     number: int
-    run: TrainerRun  # with its cluster and user, which may come from elsewhere
+    run: TrainerRun  # with cluster and user
     checkpoint_dir: str  # no slash at its end
     status: str = ""  # one of STATUSES; empty where Beaker was not asked
     experiments: tuple[Experiment, ...] = ()  # all that ran it; the one that counts comes first

@@ -67,15 +67,10 @@ def _to_data(reading: Reading) -> dict[str, Any]:
     }
     if reading.problem:
         return {**data, "problem": reading.problem}
-    tasks = [
-        {
-            "arguments": list(trainer_words(task.words) or ()),
-            "clusters": [] if run.cluster else list(task.clusters),
-        }
-        for run, task in reading.runs
-    ]
+    commands = dict.fromkeys(trainer_words(task.words) for task in experiment.tasks)
+    tasks = [{"arguments": list(words)} for words in commands if words]
     mentioned = [f"{run_name}_step{step}" for run_name, step in reading.checkpoints]
-    return {**data, "tasks": tasks or [{"arguments": mentioned, "clusters": []}]}
+    return {**data, "tasks": tasks or [{"arguments": mentioned}]}
 
 
 def _from_data(data: Any) -> Experiment:
@@ -91,8 +86,7 @@ def _from_data(data: Any) -> Experiment:
         created=created.replace(tzinfo=timezone.utc),
         status=status,
         tasks=tuple(
-            Task(words=_strings(task, "arguments"), clusters=_strings(task, "clusters"))
-            for task in _get(data, "tasks", list, default=[])
+            Task(_strings(task, "arguments")) for task in _get(data, "tasks", list, default=[])
         ),
         problem=_get(data, "problem", str, default=""),
     )

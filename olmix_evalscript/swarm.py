@@ -20,7 +20,6 @@ from olmix_evalscript.model import (
     EvaluationJob,
     Experiment,
     Swarm,
-    Task,
     TrainerRun,
     Variant,
 )
@@ -40,7 +39,7 @@ class Reading:
     """What one experiment says of itself."""
 
     experiment: Experiment
-    runs: tuple[tuple[TrainerRun, Task], ...] = ()  # distinct ones; replicas share one
+    runs: tuple[TrainerRun, ...] = ()  # distinct ones; replicas share one
     problem: str = ""  # why its runs cannot be read
     problem_group: str | None = None  # the group of that run, where its command tells it
     #: Of a job that trains nothing: run name, perhaps with something in front such as "lmeval-",
@@ -55,16 +54,14 @@ class Reading:
     def groups(self) -> frozenset[str]:
         """The groups of its runs; of one that cannot be read, those that its name may mean."""
         if not self.problem:
-            return frozenset(run.group_id for run, _ in self.runs)
+            return frozenset(run.group_id for run in self.runs)
         if self.problem_group is not None:
             return frozenset((self.problem_group,))
         return frozenset(group_ids_in(self.experiment.name))
 
     def without_words(self) -> Reading:
         """The same without commands and mixtures, which take most of the memory."""
-        runs = tuple(
-            (replace(run, source_literals=()), replace(task, words=())) for run, task in self.runs
-        )
+        runs = tuple(replace(run, source_literals=()) for run in self.runs)
         return replace(self, experiment=replace(self.experiment, tasks=()), runs=runs)
 
 
@@ -109,7 +106,7 @@ def all_swarms(pages: Iterable[Iterable[Experiment]]) -> list[Swarm]:
         run.run_name: run.group_id
         for readings in members.values()
         for reading in readings
-        for run, _ in reading.runs
+        for run in reading.runs
     }
     for reading in others:
         for group_id in {groups[name] for name, _ in _evaluated(reading, groups)}:
@@ -122,16 +119,12 @@ def read(experiment: Experiment) -> Reading:
     """Read an experiment's commands."""
     if experiment.problem:
         return Reading(experiment, problem=experiment.problem)
-    runs: dict[TrainerRun, Task] = {}
     try:
-        for task in experiment.tasks:
-            run = parse_trainer(task.words)
-            if run is not None:
-                runs.setdefault(run, task)
+        parsed = dict.fromkeys(parse_trainer(task.words) for task in experiment.tasks)
     except TrainerCommandError as error:
         return Reading(experiment, problem=str(error), problem_group=error.group_id)
-    if runs:
-        return Reading(experiment, runs=tuple(runs.items()))
+    if runs := tuple(run for run in parsed if run is not None):
+        return Reading(experiment, runs=runs)
     return Reading(experiment, checkpoints=tuple(dict.fromkeys(_checkpoints(experiment))))
 
 
@@ -150,9 +143,9 @@ def _assemble(
     ignored = 0
     for reading in readings:
         experiment = reading.experiment
-        mine = [(run, task) for run, task in reading.runs if run.group_id == group_id]
+        mine = [run for run in reading.runs if run.group_id == group_id]
         try:
-            launches += [_launch(experiment, run, task, checkpoint_root) for run, task in mine]
+            launches += [_launch(experiment, run, checkpoint_root) for run in mine]
         except (TrainerCommandError, InvalidInputError) as error:
             unreadable.append(replace(reading, problem=str(error)))
         if reading.may_be_of(group_id):
@@ -185,11 +178,11 @@ def _problem(reading: Reading) -> str:
 def relevant(group_id: str, experiments: Iterable[Experiment]) -> list[Reading]:
     """The readings of all that belongs to a group or may do so, its evaluation jobs included."""
     readings = [read(experiment) for experiment in experiments]
-    names = {run.run_name for r in readings for run, _ in r.runs if run.group_id == group_id}
+    names = {run.run_name for r in readings for run in r.runs if run.group_id == group_id}
     return [
         reading
         for reading in readings
-        if any(run.group_id == group_id for run, _ in reading.runs)
+        if any(run.group_id == group_id for run in reading.runs)
         or reading.may_be_of(group_id)
         or any(_evaluated(reading, names))
     ]
@@ -226,24 +219,14 @@ def _created(experiment: Experiment) -> tuple[datetime, str]:
     return experiment.created, experiment.id
 
 
-def _launch(
-    experiment: Experiment, run: TrainerRun, task: Task, checkpoint_root: str | None
-) -> Variant:
+def _launch(experiment: Experiment, run: TrainerRun, checkpoint_root: str | None) -> Variant:
     """The variant that one experiment trains, not yet numbered."""
     notes = []
     run_name = check_name("run name", run.run_name)
     cluster, user = run.cluster, run.user
-    if cluster is None:
-        if len(task.clusters) != 1:
-            raise TrainerCommandError(
-                "neither its trainer command (-c) nor its constraints name one cluster"
-            )
-        cluster = task.clusters[0]
-        notes.append("cluster taken from its constraints")
-    if user is None:
-        user = experiment.author.lower()
-        notes.append("user taken from its author")
-    elif experiment.author and experiment.author.lower() != user:
+    if cluster is None or user is None:  # both trainers then fail before they save anything
+        raise TrainerCommandError("its trainer command does not name a cluster (-c) and user (-u)")
+    if experiment.author and experiment.author.lower() != user:
         notes.append(f"launched by {shown(experiment.author)} for -u {shown(user)}")
     check_cluster("cluster", cluster)
     check_name("user", user)
@@ -260,7 +243,7 @@ def _launch(
         notes.append("checkpoints lost (saved to the node's /tmp)")
     return Variant(
         number=-1,
-        run=replace(run, cluster=cluster, user=user),
+        run=run,
         checkpoint_dir=directory,
         status=experiment.status,
         experiments=(replace(experiment, tasks=()),),

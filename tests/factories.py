@@ -41,7 +41,6 @@ def job(
     minutes: int = 0,
     status: str = "succeeded",
     author: str = "kylel",
-    constraints: tuple[str, ...] = (),
     tasks: int = 1,
     problem: str = "",
 ) -> Experiment:
@@ -53,7 +52,7 @@ def job(
         workspace="ai2/oe-data",
         created=START + timedelta(minutes=minutes),
         status=status,
-        tasks=(Task(words, constraints),) * tasks,
+        tasks=(Task(words),) * tasks,
         problem=problem,
     )
 
@@ -65,7 +64,6 @@ def experiment(
     minutes: int = 0,
     status: str = "succeeded",
     author: str = "kylel",
-    constraints: tuple[str, ...] = (),
     tasks: int = 1,
     **options: Any,
 ) -> Experiment:
@@ -76,7 +74,6 @@ def experiment(
         minutes=minutes,
         status=status,
         author=author,
-        constraints=constraints,
         tasks=tasks,
     )
 

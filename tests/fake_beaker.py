@@ -267,7 +267,6 @@ def spec(arguments: list[str], **fields: Any) -> str:
         "command": ["bash", "/gantry/entrypoint.sh"],
         "arguments": arguments,
         "context": {"priority": "high", "preemptible": True},
-        "constraints": {"cluster": ["ai2/neptune"]},
         "envVars": [{"name": "BEAKER_TOKEN", "secret": "KYLEL_BEAKER_TOKEN"}],
     }
     return yaml.dump(

@@ -26,7 +26,6 @@ from tests.fake_beaker import (
     FakeBeaker,
     FakeWorkload,
     Refuse,
-    evaluations,
     spec,
     variants,
 )
@@ -220,17 +219,6 @@ def test_a_spec_that_beaker_does_not_give_is_a_problem_of_its_experiment(serve: 
     problems = {experiment.problem for experiment in find()}
 
     assert problems == {"", "Beaker does not give its spec (NOT_FOUND)"}
-
-
-def test_specs_are_fetched_for_trainers_without_a_cluster_only(serve: Serve) -> None:
-    whole, lacking = variants(2)
-    lacking.spec = lacking.spec.replace("-c ai2/neptune-cirrascale", "-S 1")
-    fake = serve(FakeBeaker([whole, lacking, *evaluations(2)]))
-
-    found = find()
-
-    assert fake.calls["GetExperimentYamlSpec"] == 1
-    assert [e.tasks[0].clusters for e in found if e.name == lacking.name] == [("ai2/neptune",)]
 
 
 @pytest.mark.parametrize(

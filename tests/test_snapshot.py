@@ -71,12 +71,6 @@ def test_a_file_that_is_no_snapshot_of_the_group_is_refused(
         snapshot.load(path, GROUP)
 
 
-def test_constraints_of_a_run_that_names_its_cluster_are_not_saved(tmp_path: Path) -> None:
-    (saved,) = round_trip(tmp_path, experiment("run", constraints=("ai2/jupiter",)))
-
-    assert saved.tasks[0].clusters == ()
-
-
 def test_an_evaluation_is_saved_by_the_checkpoint_it_names(tmp_path: Path) -> None:
     evaluation = job("python", "oe_eval.py", "--secret", "s3://x/run/step100/", name="lmeval")
 
