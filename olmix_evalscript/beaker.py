@@ -33,7 +33,6 @@ PAGE_SIZE = 50  # the server's own limit
 WORKERS = 64  # calls at the same time
 ATTEMPT_SECONDS = 30.0  # after which a call without an answer is repeated
 LONGEST_PAUSE = 4.0  # seconds between two attempts
-PAGES_AHEAD = 4  # pages of a scan whose specs are fetched at the same time
 
 _Code = grpc.StatusCode
 _RETRIED = (
@@ -67,7 +66,7 @@ def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
     with _connect(search, report) as client:
         pending: list[_Pending] = []
         for page in _workload_pages(client, _targets(client, search), text=group_id):
-            pending += [_Pending(client, workload) for workload in page]
+            pending += page
             report.status(f"Asking Beaker: {len(pending)} experiments found")
         found = []
         for done, item in enumerate(pending, 1):
@@ -87,21 +86,11 @@ def scan(search: Search, report: Report) -> Iterator[list[Experiment]]:
     """
     with _connect(search, report) as client:
         started, done = time.monotonic(), 0
-        for page in _read_ahead(client, _workload_pages(client, _targets(client, search))):
+        for page in _workload_pages(client, _targets(client, search)):
             yield [item.result() for item in page]
             done += len(page)
             rate = done / max(time.monotonic() - started, 0.001)
             report.status(f"Reading Beaker: {done} experiments, {rate:.0f}/s")
-
-
-def _read_ahead(client: _Client, pages: Iterator[list[Any]]) -> Iterator[list[_Pending]]:
-    """Start to fetch what several pages lack before the first of them is needed."""
-    ahead: list[list[_Pending]] = []
-    for page in pages:
-        ahead.append([_Pending(client, workload) for workload in page])
-        if len(ahead) > PAGES_AHEAD:
-            yield ahead.pop(0)
-    yield from ahead
 
 
 class _CallError(BeakerError):
@@ -262,7 +251,7 @@ def _name(client: _Client, kind: str, id: str) -> str:
 
 def _workload_pages(
     client: _Client, targets: Sequence[_Target], text: str | None = None
-) -> Iterator[list[Any]]:
+) -> Iterator[list[_Pending]]:
     """The pages of the listings of all targets, in any order."""
     fetches = [partial(_workload_page, client, target, text) for target in targets]
     return listing.read(fetches, targets[0].since, client.pool.submit)
@@ -275,8 +264,8 @@ def _workload_page(
     after: float | None,
     before: float | None,
     token: str,
-) -> listing.Page[Any]:
-    """One page of the workloads that have a text in their name or description, newest first."""
+) -> listing.Page[_Pending]:
+    """One page of the experiments that have a text in their name or description, newest first."""
     options = pb2.ListWorkloadsRequest.Opts(
         organization_id=target.organization_id,
         workspace_id=target.workspace_id,
@@ -294,7 +283,7 @@ def _workload_page(
         request = pb2.ListWorkloadsRequest(next_page_token=token)
     response = client.call("ListWorkloads", request, target.about)
     entries = [
-        listing.Entry(workload.experiment.id, _created(workload), workload)
+        listing.Entry(workload.experiment.id, _created(workload), _Pending(client, workload))
         for workload in response.workloads
         if workload.HasField("experiment")  # else a session
     ]

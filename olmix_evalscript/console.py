@@ -36,15 +36,10 @@ class Console:
     quiet: bool = False
 
     def data(self, text: str) -> None:
-        """Print the result, as it is, in UTF-8.
-
-        Raises:
-            InvalidInputError: As `writing_to_stdout`.
-        """
-        with writing_to_stdout():
-            sys.stdout.flush()
-            sys.stdout.buffer.write(text.encode())
-            sys.stdout.buffer.flush()
+        """Print the result, as it is, in UTF-8."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
 
     def table(self, table: Table[Any]) -> None:
         """Print a table: on a terminal a line for each row, which loses the ends of its longest

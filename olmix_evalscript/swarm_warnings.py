@@ -10,8 +10,6 @@ from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.model import TrainerRun, Variant
 from olmix_evalscript.text import shown, variants_named
 
-SHOWN = 5  # different values of one setting
-
 
 def _length(run: TrainerRun) -> str | None:
     """Such as ``0.5xC``, as multiples of Chinchilla's length are written, or a number of tokens."""
@@ -104,6 +102,5 @@ def _more_than_one(
         return []
     (usual, most), *others = sorted(numbers.items(), key=lambda item: (-len(item[1]), item[1]))
     each = [f"{usual} ({len(most)})"]
-    each += [f"{value} ({len(n)}: {variants_named(n)})" for value, n in others[: SHOWN - 1]]
-    more = f" and {len(others) - SHOWN + 1} more" if len(others) >= SHOWN else ""
-    return [f"more than one {what}: {', '.join(each)}{more}"]
+    each += [f"{value} ({len(n)}: {variants_named(n)})" for value, n in others]
+    return [f"more than one {what}: {', '.join(each)}"]
