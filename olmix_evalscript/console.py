@@ -67,11 +67,10 @@ class Console:
         if not self.quiet:
             self._message("", None, text)
 
-    def hint(self, *lines: str) -> None:
+    def hint(self, text: str) -> None:
         """Say what to do next, to a person at a terminal; not with --quiet."""
         if sys.stderr.isatty():
-            for line in lines:
-                self.note(line)
+            self.note(text)
 
     def warn(self, text: str) -> None:
         """Say what a reader should look into."""

@@ -226,8 +226,6 @@ def _launch(experiment: Experiment, run: TrainerRun, checkpoint_root: str | None
     cluster, user = run.cluster, run.user
     if cluster is None or user is None:  # both trainers then fail before they save anything
         raise TrainerCommandError("its trainer command does not name a cluster (-c) and user (-u)")
-    if experiment.author and experiment.author.lower() != user:
-        notes.append(f"launched by {shown(experiment.author)} for -u {shown(user)}")
     check_cluster("cluster", cluster)
     check_name("user", user)
     if checkpoint_root is not None:

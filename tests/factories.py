@@ -40,7 +40,6 @@ def job(
     name: str = "run",
     minutes: int = 0,
     status: str = "succeeded",
-    author: str = "kylel",
     tasks: int = 1,
     problem: str = "",
 ) -> Experiment:
@@ -48,7 +47,7 @@ def job(
     return Experiment(
         id=f"01J{minutes:05d}",
         name=name,
-        author=author,
+        author="kylel",
         workspace="ai2/oe-data",
         created=START + timedelta(minutes=minutes),
         status=status,
@@ -63,7 +62,6 @@ def experiment(
     name: str | None = None,
     minutes: int = 0,
     status: str = "succeeded",
-    author: str = "kylel",
     tasks: int = 1,
     **options: Any,
 ) -> Experiment:
@@ -73,7 +71,6 @@ def experiment(
         name=name or run_name,
         minutes=minutes,
         status=status,
-        author=author,
         tasks=tasks,
     )
 
