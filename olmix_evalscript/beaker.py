@@ -117,7 +117,6 @@ class _Client:
         self._deadline = time.monotonic() + timeout
         self._closed = threading.Event()
         self.pool = ThreadPoolExecutor(WORKERS)
-        self._names: dict[str, Future[str]] = {}
         self._report = report
         self.organization = beaker.config.default_org or "ai2"
 
@@ -156,12 +155,6 @@ class _Client:
             self._report.status(f"Beaker is not answering ({code.name}); trying again")
             self._closed.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-
-    def name(self, kind: str, id: str) -> Future[str]:
-        """The name of a user or workspace, asked for once."""
-        if id not in self._names:
-            self._names[id] = self.pool.submit(_name, self, kind, id)
-        return self._names[id]
 
     def close(self) -> None:
         """Cancel all calls; returns at once."""
@@ -237,18 +230,6 @@ def _author_id(client: _Client, search: Search) -> str | None:
     return str(client.call("ResolveUserName", request, about).user_id)
 
 
-def _name(client: _Client, kind: str, id: str) -> str:
-    """The name of a user or workspace; the ID itself if Beaker does not give it."""
-    try:
-        if kind == "user":
-            return str(client.call("GetUser", pb2.GetUserRequest(user_id=id)).user.name)
-        workspace = client.call("GetWorkspace", pb2.GetWorkspaceRequest(workspace_id=id)).workspace
-    except _CallError:
-        return id
-    owner = getattr(workspace, workspace.WhichOneof("owner") or "owner_org").name
-    return f"{owner}/{workspace.name}" if owner and "/" not in workspace.name else workspace.name
-
-
 def _workload_pages(
     client: _Client, targets: Sequence[_Target], text: str | None = None
 ) -> Iterator[list[_Pending]]:
@@ -301,13 +282,11 @@ def _timestamp(seconds: float | None) -> Timestamp | None:
 
 
 class _Pending:
-    """An experiment; its names and whatever the listing lacks are being fetched."""
+    """An experiment; its spec is being fetched if the listing lacks commands."""
 
     def __init__(self, client: _Client, workload: Any) -> None:
         self._workload = workload
         experiment = workload.experiment
-        self._author = client.name("user", experiment.author_id)
-        self._workspace = client.name("workspace", experiment.workspace_id)
         self._listed = tuple(
             Task((*task.container_spec.command, *task.container_spec.arguments))
             for task in experiment.tasks
@@ -322,8 +301,6 @@ class _Pending:
         return Experiment(
             id=experiment.id,
             name=experiment.name,
-            author=self._author.result(),
-            workspace=self._workspace.result(),
             created=datetime.fromtimestamp(experiment.created.seconds, timezone.utc),
             status=_STATUSES.get(self._workload.status, "unknown"),
             tasks=tasks,

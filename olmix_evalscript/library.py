@@ -57,8 +57,6 @@ def generate_eval_script(
         Experiment(
             id="",
             name=run_name,
-            author="",
-            workspace="",
             created=datetime.now(timezone.utc),
             status="",
             tasks=(Task((*words, f"--run-name={run_name}")),),

@@ -43,8 +43,6 @@ class Experiment:
 
     id: str
     name: str
-    author: str  # Beaker user name
-    workspace: str  # owner/name
     created: datetime  # UTC
     status: str  # one of STATUSES
     tasks: tuple[Task, ...] = ()

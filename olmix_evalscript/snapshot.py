@@ -60,8 +60,6 @@ def _to_data(reading: Reading) -> dict[str, Any]:
     data: dict[str, Any] = {
         "id": experiment.id,
         "name": experiment.name,
-        "author": experiment.author,
-        "workspace": experiment.workspace,
         "created": experiment.created.strftime(_TIME),
         "status": experiment.status,
     }
@@ -81,8 +79,6 @@ def _from_data(data: Any) -> Experiment:
     return Experiment(
         id=_get(data, "id", str),
         name=_get(data, "name", str),
-        author=_get(data, "author", str),
-        workspace=_get(data, "workspace", str),
         created=created.replace(tzinfo=timezone.utc),
         status=status,
         tasks=tuple(

@@ -133,7 +133,7 @@ def _sources(variant: Variant) -> list[dict[str, Any]] | None:
 
 
 def _experiment(experiment: Experiment) -> dict[str, Any]:
-    fields = ("id", "name", "url", "author", "workspace", "status")
+    fields = ("id", "name", "url", "status")
     data = {field: getattr(experiment, field) for field in fields}
     return {**data, "created": experiment.created.isoformat()}
 

@@ -47,8 +47,6 @@ def job(
     return Experiment(
         id=f"01J{minutes:05d}",
         name=name,
-        author="kylel",
-        workspace="ai2/oe-data",
         created=START + timedelta(minutes=minutes),
         status=status,
         tasks=(Task(words),) * tasks,

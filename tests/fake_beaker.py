@@ -125,13 +125,6 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         name = request.user_id.removeprefix("id-of-") or "kylel"
         return pb2.GetUserResponse(user=pb2.User(id=_id(name), name=name))
 
-    def GetWorkspace(self, request: Any, context: Any) -> Any:
-        owner, _, name = request.workspace_id.removeprefix("id-of-").partition("/")
-        organization = pb2.Organization(name=owner)
-        return pb2.GetWorkspaceResponse(
-            workspace=pb2.Workspace(id=request.workspace_id, name=name, owner_org=organization)
-        )
-
     def ListWorkloads(self, request: Any, context: Any) -> Any:
         page, token = self._page(request, self.find_workloads)
         messages = [self.message(workload) for workload in page]

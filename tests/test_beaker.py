@@ -239,15 +239,6 @@ def test_limits_hold(serve: Serve, limits: dict[str, Any]) -> None:
     assert [experiment.id for experiment in find(**limits)] == [fake.workloads[1].id]
 
 
-def test_a_name_that_beaker_does_not_give_stays_an_id(serve: Serve) -> None:
-    fake = serve(FakeBeaker(variants(1)))
-    fake.hooks["GetUser"] = fake.hooks["GetWorkspace"] = refusing(Code.PERMISSION_DENIED)
-
-    (experiment,) = find()
-
-    assert (experiment.author, experiment.workspace) == ("id-of-kylel", "id-of-ai2/oe-data")
-
-
 # --- specs
 
 

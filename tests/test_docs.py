@@ -44,8 +44,6 @@ def workloads() -> Iterator[FakeWorkload]:
             yield FakeWorkload(
                 name=experiment.name,
                 spec=yaml.safe_dump({"version": "v2", "tasks": tasks}),
-                author=experiment.author,
-                workspace=experiment.workspace,
                 created=experiment.created,
                 status=experiment.status,
                 id=experiment.id,

@@ -57,7 +57,7 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str) 
         (TEXT.replace("group_id: '58362402'", "group_id: '6cf425be'"), "holds group 6cf425be"),
         (TEXT.replace("status: succeeded", "status: splendid", 1), "not a status"),
         (TEXT.replace("2026-03-02T17:04:11Z", "yesterday"), "does not match"),
-        (TEXT.replace("  author: kylel\n", "", 1), "'author' is missing"),
+        (TEXT.replace("  status: succeeded\n", "", 1), "'status' is missing"),
         (TEXT.replace("    - train\n", "    - [train]\n", 1), "not a list of strings"),
     ],
 )
