@@ -64,7 +64,7 @@ def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
         BeakerError: If Beaker refuses a call or does not answer in time.
     """
     with _connect(search, report) as client:
-        pending: list[_Pending] = []
+        pending: list[Future[Experiment]] = []
         for page in _workload_pages(client, _targets(client, search), text=group_id):
             pending += page
             report.status(f"Asking Beaker: {len(pending)} experiments found")
@@ -232,7 +232,7 @@ def _author_id(client: _Client, search: Search) -> str | None:
 
 def _workload_pages(
     client: _Client, targets: Sequence[_Target], text: str | None = None
-) -> Iterator[list[_Pending]]:
+) -> Iterator[list[Future[Experiment]]]:
     """The pages of the listings of all targets, in any order."""
     fetches = [partial(_workload_page, client, target, text) for target in targets]
     return listing.read(fetches, targets[0].since, client.pool.submit)
@@ -245,7 +245,7 @@ def _workload_page(
     after: float | None,
     before: float | None,
     token: str,
-) -> listing.Page[_Pending]:
+) -> listing.Page[Future[Experiment]]:
     """One page of the experiments that have a text in their name or description, newest first."""
     options = pb2.ListWorkloadsRequest.Opts(
         organization_id=target.organization_id,
@@ -264,7 +264,11 @@ def _workload_page(
         request = pb2.ListWorkloadsRequest(next_page_token=token)
     response = client.call("ListWorkloads", request, target.about)
     entries = [
-        listing.Entry(workload.experiment.id, _created(workload), _Pending(client, workload))
+        listing.Entry(
+            workload.experiment.id,
+            _created(workload),
+            client.pool.submit(_experiment, client, workload),
+        )
         for workload in response.workloads
         if workload.HasField("experiment")  # else a session
     ]
@@ -281,31 +285,24 @@ def _timestamp(seconds: float | None) -> Timestamp | None:
     return None if seconds is None else Timestamp(seconds=int(seconds))
 
 
-class _Pending:
-    """An experiment; its spec is being fetched if the listing lacks commands."""
-
-    def __init__(self, client: _Client, workload: Any) -> None:
-        self._workload = workload
-        experiment = workload.experiment
-        self._listed = tuple(
-            Task((*task.container_spec.command, *task.container_spec.arguments))
-            for task in experiment.tasks
-        )
-        self._spec: Future[tuple[tuple[Task, ...], str]] | None = None
-        if not self._listed or not all(task.words for task in self._listed):
-            self._spec = client.pool.submit(_spec_tasks, client, experiment.id)
-
-    def result(self) -> Experiment:
-        experiment = self._workload.experiment
-        tasks, problem = self._spec.result() if self._spec else (self._listed, "")
-        return Experiment(
-            id=experiment.id,
-            name=experiment.name,
-            created=datetime.fromtimestamp(experiment.created.seconds, timezone.utc),
-            status=_STATUSES.get(self._workload.status, "unknown"),
-            tasks=tasks,
-            problem=problem,
-        )
+def _experiment(client: _Client, workload: Any) -> Experiment:
+    """An experiment; its spec is fetched if the listing lacks commands."""
+    experiment = workload.experiment
+    problem = ""
+    tasks = tuple(
+        Task((*task.container_spec.command, *task.container_spec.arguments))
+        for task in experiment.tasks
+    )
+    if not tasks or not all(task.words for task in tasks):
+        tasks, problem = _spec_tasks(client, experiment.id)
+    return Experiment(
+        id=experiment.id,
+        name=experiment.name,
+        created=datetime.fromtimestamp(experiment.created.seconds, timezone.utc),
+        status=_STATUSES.get(workload.status, "unknown"),
+        tasks=tasks,
+        problem=problem,
+    )
 
 
 def _spec_tasks(client: _Client, id: str) -> tuple[tuple[Task, ...], str]:
