@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FIRST_LINE = 1.0  # seconds until progress is a line, where no spinner can move
 NEXT_LINE = 10.0  # seconds between two such lines
 COLOURS = {"succeeded": "green", "ok": "green", "failed": "red", "canceled": "yellow"}
-COLOURED = rf"(?<![\w-])(?:{'|'.join(COLOURS)})(?![\w-])|[░▒▓█]+"  # in no name
+COLOURED = rf"(?<![\w-])(?:{'|'.join(COLOURS)})(?![\w-])"  # in no name
 
 
 @dataclass
@@ -36,15 +36,10 @@ class Console:
     quiet: bool = False
 
     def data(self, text: str) -> None:
-        """Print the result, as it is, in UTF-8.
-
-        Raises:
-            InvalidInputError: As `writing_to_stdout`.
-        """
-        with writing_to_stdout():
-            sys.stdout.flush()
-            sys.stdout.buffer.write(text.encode())
-            sys.stdout.buffer.flush()
+        """Print the result, as it is, in UTF-8."""
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
 
     def table(self, table: Table[Any]) -> None:
         """Print a table: on a terminal a line for each row, which loses the ends of its longest
@@ -61,11 +56,7 @@ class Console:
         for column in columns:
             grid.add_column(_line(column.head))
         for row in table.rows:
-            cells = [_line(column.cell_of(row)) for column in columns]
-            for column, cell in zip(columns, cells, strict=True):
-                if column.url:
-                    cell.stylize(f"link {visible(column.url(row))}")
-            grid.add_row(*cells)
+            grid.add_row(*(_line(column.cell_of(row)) for column in columns))
         rich = RichConsole(highlight=False)
         with rich.capture() as capture:
             rich.print(Group(*map(_line, table.above), grid, *map(_line, table.below)))
@@ -76,11 +67,10 @@ class Console:
         if not self.quiet:
             self._message("", None, text)
 
-    def hint(self, *lines: str) -> None:
+    def hint(self, text: str) -> None:
         """Say what to do next, to a person at a terminal; not with --quiet."""
         if sys.stderr.isatty():
-            for line in lines:
-                self.note(line)
+            self.note(text)
 
     def warn(self, text: str) -> None:
         """Say what a reader should look into."""
@@ -93,10 +83,7 @@ class Console:
     def _message(self, prefix: str, colour: str | None, text: str) -> None:
         if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
             prefix = typer.style(prefix, fg=colour, bold=True)
-        try:
-            print(f"{prefix}{visible(text)}\n", end="", file=sys.stderr, flush=True)
-        except OSError:
-            _discard(sys.stderr)
+        print(f"{prefix}{visible(text)}\n", end="", file=sys.stderr, flush=True)
 
     @contextmanager
     def report(self) -> Iterator[Report]:
@@ -123,18 +110,9 @@ class Console:
 
 
 def open_streams() -> None:
-    """Open the standard streams that are closed, and let them show any text.
-
-    Otherwise the next file opened would get the number of a closed stream, and whatever is printed
-    to that stream. What is printed to a closed stderr is lost; writing to a closed stdout fails.
-    """
-    while os.open(os.devnull, os.O_RDONLY) <= 2:  # takes the lowest free number
-        pass
-    if sys.stdout is None:
-        sys.stdout = os.fdopen(1, "w", closefd=False)
-    if sys.stderr is None:
-        sys.stderr = os.fdopen(2, "w", closefd=False)
-        _discard(sys.stderr)
+    """Drop what goes to a standard stream that is closed, and let the others show any text."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -154,13 +132,9 @@ def writing_to_stdout() -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             raise
-        _discard(sys.stdout)
+        # Drop what is still to be written: Python would try again when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise InvalidInputError(f"cannot write to stdout: {error.strerror}") from None
-
-
-def _discard(stream: TextIO) -> None:
-    """Drop what is still to be written: Python would try again when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _ignore(text: str) -> None:
@@ -172,5 +146,5 @@ def _line(text: str) -> Text:
     from rich.text import Text
 
     line = Text(visible(text), no_wrap=True, overflow="ellipsis")
-    line.highlight_regex(COLOURED, lambda word: COLOURS.get(word, "cyan"))
+    line.highlight_regex(COLOURED, COLOURS.__getitem__)
     return line

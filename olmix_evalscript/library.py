@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.model import Swarm, TrainerRun, Variant
+from olmix_evalscript.model import Experiment, Task
 from olmix_evalscript.script import Evaluation, render, script_path, today, write_script
-from olmix_evalscript.swarm import name_of, numbered
-from olmix_evalscript.swarm_warnings import swarm_warnings
+from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
-from olmix_evalscript.text import check_cluster, check_group_id, check_name, shown
-from olmix_evalscript.trainers import TRAINERS
+from olmix_evalscript.text import check_group_id
 
 
 def generate_eval_script(
@@ -46,43 +44,30 @@ def generate_eval_script(
         The path of the script.
 
     Raises:
-        InvalidInputError: If an argument does not have the form it should have, or the script
-            cannot be written or would replace one that somebody edited.
+        EvalScriptError: If an argument does not have the form it should have, or the script cannot
+            be written or would replace one that somebody edited.
     """
     check_group_id(group_id)
     for what, texts in (("run_names", run_names), ("tasks", tasks)):
         if isinstance(texts, str):
             raise InvalidInputError(f"{what} is one text: expected a list of texts")
-    if not run_names:
-        raise InvalidInputError("run_names is empty: expected one for each variant")
-    for run_name, count in Counter(run_names).items():
-        check_name("run name", run_name)
-        if count > 1:
-            raise InvalidInputError(f"the run name {shown(run_name)} is given twice")
-    user = check_name("user", user.lower())
-    check_cluster("cluster", cluster)
-    variants = _variants([TrainerRun("olmix", n, group_id, cluster, user, weka) for n in run_names])
-    swarm = Swarm(
-        group_id,
-        check_name("swarm name", swarm_name or name_of(variants)),
-        variants,
-        tuple(swarm_warnings(variants, variants)),
-    )
+    options = {"group-id": group_id, "cluster": cluster, "beaker-user": user, "weka": weka}
+    words = ("olmix/launch/train.py", "train", *(f"--{o}={value}" for o, value in options.items()))
+    experiments = [
+        Experiment(
+            id="",
+            name=run_name,
+            created=datetime.now(timezone.utc),
+            status="",
+            tasks=(Task((*words, f"--run-name={run_name}")),),
+        )
+        for run_name in run_names
+    ]
+    swarm = build_swarm(group_id, experiments)
+    if swarm.unreadable:
+        raise InvalidInputError(swarm.unreadable[0])
+    swarm = replace(swarm, name=swarm_name or swarm.name)
     evaluation = Evaluation(tasks=tuple(tasks), dashboard=f"olmix-{group_id}")
     path = script_path(Path(output_dir), group_id)
     write_script(path, render(swarm, evaluation, today()))
     return path
-
-
-def _variants(runs: Sequence[TrainerRun]) -> tuple[Variant, ...]:
-    """The variants that train these runs now, in order."""
-    numbers = numbered(runs)
-    now = datetime.now(timezone.utc)
-    variants = []
-    for run in sorted(runs, key=lambda run: (numbers[run.run_name], run.run_name)):
-        directory = TRAINERS[run.trainer].directory(
-            cluster=str(run.cluster), weka=run.weka, launched=now
-        )
-        directory = directory.format(user=run.user, run_name=run.run_name)
-        variants.append(Variant(numbers[run.run_name], run, directory))
-    return tuple(variants)

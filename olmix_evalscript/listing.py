@@ -43,7 +43,6 @@ class Page(Generic[T]):
 
     entries: Sequence[Entry[T]]
     token: str  # of the next page; empty after the last
-    is_full: bool  # as long as a page can be
 
 
 #: Fetches one page, newest first: what was created after the first time and before the second, each
@@ -69,8 +68,7 @@ def read(
         Pages, in any order.
 
     Raises:
-        BeakerError: If a page cannot be fetched, or a listing is out of order, repeats itself or
-            breaks off before its end.
+        BeakerError: If a page cannot be fetched, or a listing is out of order.
     """
     done: SimpleQueue[Future[Page[T]]] = SimpleQueue()
     calls: dict[Future[Page[T]], _Slice[T]] = {}
@@ -99,9 +97,7 @@ class _Slice(Generic[T]):
     fetch: Fetch[T]
     since: float | None
     until: float | None
-    must_be_empty: bool = False  # the page before it said that there is no more
-    seen: set[str] = field(default_factory=set)  # IDs
-    _tokens: set[str] = field(default_factory=set)
+    _seen: set[str] = field(default_factory=set)  # IDs
     _token: str = ""
     _newest: float = inf  # of the latest page
     _oldest: float = inf
@@ -120,14 +116,9 @@ class _Slice(Generic[T]):
             raise BeakerError("Beaker's listing of experiments is out of order. Try again.")
         if times:
             self._newest, self._oldest = times[0], min(*times, self._oldest)
-        new = {entry.id: entry for entry in page.entries if entry.id not in self.seen}
-        self.seen.update(new)
-        values = [entry.value for entry in new.values() if self._covers(entry.created)]
-        if self.must_be_empty and values:
-            raise BeakerError(
-                "Beaker's listing of experiments broke off before its end. Try again."
-            )
-        return values
+        new = {entry.id: entry for entry in page.entries if entry.id not in self._seen}
+        self._seen.update(new)
+        return [entry.value for entry in new.values() if self._covers(entry.created)]
 
     def _covers(self, created: float) -> bool:
         return (self.since is None or self.since <= created) and (
@@ -136,23 +127,14 @@ class _Slice(Generic[T]):
 
     def rest(self, page: Page[T], may_split: bool) -> list[_Slice[T]]:
         """The slices that are left to read after the page just taken."""
-        if self.since is not None and self._oldest < self.since - MARGIN:
+        is_past = self.since is not None and self._oldest < self.since - MARGIN
+        if is_past or not page.token:
             return []
-        if not page.token:
-            return [self._check()] if page.is_full and self._oldest < inf else []
-        if page.token in self._tokens:
-            raise BeakerError("Beaker's listing repeats itself endlessly. Try again.")
-        self._tokens.add(page.token)
         self._token = page.token
         cuts = self._cuts() if may_split else []
         older = [_Slice(self.fetch, since, until) for until, since in pairwise([*cuts, self.since])]
         self.since = cuts[0] if cuts else self.since
         return [self, *older]
-
-    def _check(self) -> _Slice[T]:
-        """What must be empty if a full last page was the last: a listing may lose its token."""
-        until = self._oldest + MARGIN
-        return _Slice(self.fetch, self.since, until, must_be_empty=True, seen=self.seen)
 
     def _cuts(self) -> list[float]:
         """The times at which to divide what is left, judging by what the latest page covers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -28,8 +28,6 @@ STATUSES = (
 )
 #: Those in which nothing more happens.
 FINISHED = ("succeeded", "failed", "canceled")
-#: No launcher's source comes near it; the largest holds a few hundred paths.
-MAX_SOURCE_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -37,27 +35,34 @@ class Task:
     """One task of an experiment."""
 
     words: tuple[str, ...]  # command and arguments
-    clusters: tuple[str, ...] = ()  # constraints.cluster of the spec
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What Beaker knows about one experiment or session."""
+    """What Beaker knows about one experiment."""
 
     id: str
     name: str
-    author: str  # Beaker user name
-    workspace: str  # owner/name
     created: datetime  # UTC
     status: str  # one of STATUSES
     tasks: tuple[Task, ...] = ()
     problem: str = ""  # why its spec could not be read
-    is_session: bool = False
 
     @property
     def url(self) -> str:
         """Its page on Beaker."""
         return f"https://beaker.org/ex/{self.id}"
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to ask Beaker for."""
+
+    workspaces: tuple[str, ...] = ()  # owner/name; empty: the whole organization
+    author: str | None = None  # Beaker user name
+    mine: bool = False  # only what the token's owner launched
+    since: datetime | None = None  # created at or after
+    timeout: float = 120.0  # seconds for all calls together
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,6 @@ class Source:
             TrainerCommandError: If it cannot be read.
         """
         try:
-            if len(literal) > MAX_SOURCE_CHARACTERS:
-                raise ValueError
             value = ast.literal_eval(literal.replace(" ", "").replace("'", ""))
             name, paths, ratio, repetition = value if len(value) == 4 else (*value, 1.0)
             source = cls(name, float(ratio), float(repetition), tuple(paths))
@@ -145,7 +148,7 @@ class Variant:
     """One training run of a swarm."""
 
     number: int
-    run: TrainerRun  # with its cluster and user, which may come from elsewhere
+    run: TrainerRun  # with cluster and user
     checkpoint_dir: str  # no slash at its end
     status: str = ""  # one of STATUSES; empty where Beaker was not asked
     experiments: tuple[Experiment, ...] = ()  # all that ran it; the one that counts comes first
@@ -176,16 +179,6 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """How many experiments were looked at that are no variants of the swarm."""
-
-    other_jobs: int = 0  # evaluations, conversions: whatever runs no trainer
-    other_groups: int = 0  # trainers of another group
-    sessions: int = 0
-    other_statuses: tuple[str, ...] = ()  # those of variants without the wanted status
-
-
-@dataclass(frozen=True)
 class Swarm:
     """The variants of one group."""
 
@@ -194,7 +187,8 @@ class Swarm:
     variants: tuple[Variant, ...]  # in the order of their numbers
     warnings: tuple[str, ...] = ()  # what a reader of the script should look into, a line each
     unreadable: tuple[str, ...] = ()  # experiments that may belong to it: name, and what is wrong
-    skipped: Skipped = field(default_factory=Skipped)
+    ignored: int = 0  # experiments that are no variants, such as evaluations
+    other_statuses: tuple[str, ...] = ()  # those of variants without the wanted status
     created: datetime | None = None  # when its newest experiment was launched, UTC
 
     @property

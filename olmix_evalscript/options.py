@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,15 +12,12 @@ from typing import Annotated, Any, ClassVar
 import typer
 
 from olmix_evalscript.console import Console
-from olmix_evalscript.cookbook import BACKENDS, KNOWN_CLUSTERS
 from olmix_evalscript.errors import UsageError
-from olmix_evalscript.model import STATUSES
+from olmix_evalscript.model import STATUSES, Search
 from olmix_evalscript.source import ExperimentSource
 from olmix_evalscript.storage import STORAGES, check_root
-from olmix_evalscript.tasks import known_tasks, task_sets
 from olmix_evalscript.text import check_group_id, check_name
 
-WORKSPACE_VARIABLE = "OLMIX_EVALSCRIPT_WORKSPACE"  # workspaces with blanks between them
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"
 
 
@@ -58,7 +54,6 @@ def opt(
     *,
     default: object = None,
     parse: Callable[[str], object] | None = None,
-    complete: Collection[str] = (),
 ) -> Any:
     """An option, as the default of a field.
 
@@ -68,7 +63,6 @@ def opt(
         help: What it does.
         default: The field's value where the option is missing.
         parse: Turns its text into the field's value, or raises `UsageError`.
-        complete: Values for the shell to complete.
     """
     names, _, value = form.replace(", ", ",").partition(" ")
     kind: Any = str
@@ -81,7 +75,6 @@ def opt(
         metavar=value.removesuffix("...") or None,
         help=help,
         show_default=False,
-        autocompletion=(lambda: list(complete)) if complete else None,
     )
     return field(default=default, metadata={"typer": option, "kind": kind, "parse": parse})
 
@@ -103,24 +96,17 @@ def parse_since(text: str) -> datetime:
         ) from None
 
 
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"[0-9]{0,9}(\.[0-9]+)?", text) or float(text) < 0.1:
-        raise UsageError(
-            f"--timeout: {text!r} is not a number of seconds: expected one of at least 0.1"
-        )
-    return float(text)
+def _matching(
+    option: str, pattern: str, expected: str, kind: Callable[[str], object] = str
+) -> Callable[[str], object]:
+    """A function that reads text of this form, and refuses any other."""
 
+    def parse(text: str) -> object:
+        if not re.fullmatch(pattern, text):
+            raise UsageError(f"{option}: {text!r} is not {expected}")
+        return kind(text)
 
-def _status(text: str) -> str:
-    if text not in STATUSES:
-        raise UsageError(f"--status: {text!r} is not a status: expected {' or '.join(STATUSES)}")
-    return text
-
-
-def _step(text: str) -> int:
-    if not re.fullmatch(r"[1-9][0-9]{0,11}", text):
-        raise UsageError(f"--step: {text!r} is not a step: expected a number above 0")
-    return int(text)
+    return parse
 
 
 @dataclass(frozen=True)
@@ -129,17 +115,13 @@ class TaskOptions(Panel, panel="Evaluation"):
 
     config: str | None = opt(
         "--config FILE",
-        "Launch YAML to which you added eval_tasks, eval_cluster or eval_model_backend: keys of "
-        "this tool, which olmix's own files lack. Or fit YAML: its offline eval.tasks and, for "
-        "collect, its settings of the fit. In-loop eval blocks are ignored.",
+        "Launch YAML with eval_tasks, eval_cluster or eval_model_backend, keys of this tool; or "
+        "fit YAML, of which the offline eval.tasks and, in collect, the settings of the fit count.",
     )
-    task: tuple[str, ...] = opt(
-        "-t, --task NAME...", "Use this task (repeatable).", complete=known_tasks()
-    )
+    task: tuple[str, ...] = opt("-t, --task NAME...", "Use this task (repeatable).")
     task_set: tuple[str, ...] = opt(
         "--task-set NAME...",
         "Use this task set (repeatable; see olmix-evalscript tasks). Default: olmo3-offline.",
-        complete=task_sets(),
     )
     dashboard: str | None = opt(
         "--dashboard NAME",
@@ -155,7 +137,6 @@ class ExpectedTaskOptions(TaskOptions):
     without_task: tuple[str, ...] = opt(
         "--without-task NAME...",
         "Skip this task, such as one that some variants lack (repeatable).",
-        complete=known_tasks(),
     )
 
 
@@ -167,12 +148,10 @@ class EvaluationOptions(TaskOptions):
         "--eval-cluster NAME",
         "Cluster to evaluate on, such as ai2/jupiter. Default: aus (Jupiter, Neptune, Saturn and "
         "Ceres).",
-        complete=KNOWN_CLUSTERS,
     )
     model_backend: str | None = opt(
         "--model-backend NAME",
         "olmo_core, hf or vllm. Default: olmo_core.",
-        complete=BACKENDS,
     )
 
 
@@ -182,8 +161,7 @@ class SearchOptions(Panel, panel="Finding"):
 
     workspace: tuple[str, ...] = opt(
         "-w, --workspace OWNER/NAME...",
-        "Look only in this workspace (repeatable). Default: OLMIX_EVALSCRIPT_WORKSPACE, or else "
-        "the whole organization.",
+        "Look only in this workspace (repeatable). Default: the whole organization.",
     )
     author: str | None = opt("--author USER", "Only experiments launched by this user.")
     since: datetime | None = opt(
@@ -195,7 +173,7 @@ class SearchOptions(Panel, panel="Finding"):
         "--timeout SECONDS",
         "Time limit for all Beaker calls together. Default: 120.",
         default=120.0,
-        parse=_seconds,
+        parse=_matching("--timeout", "[1-9][0-9]{0,8}", "a number of seconds above 0", float),
     )
 
     def source(self) -> ExperimentSource:
@@ -204,50 +182,34 @@ class SearchOptions(Panel, panel="Finding"):
         Raises:
             UsageError: If a workspace is not OWNER/NAME, or options exclude each other.
         """
-        default = os.environ.get(WORKSPACE_VARIABLE, "").split()
-        for workspace in self.workspace or default:
-            if workspace.count("/") != 1 or not all(workspace.split("/")):
-                where = "--workspace" if self.workspace else WORKSPACE_VARIABLE
-                raise UsageError(f"{where}: {workspace!r} is not OWNER/NAME, such as ai2/olmix")
+        for workspace in self.workspace:
+            if not re.fullmatch("[^/]+/[^/]+", workspace):
+                raise UsageError(f"--workspace: {workspace!r} is not OWNER/NAME, such as ai2/olmix")
         return ExperimentSource(
-            self.timeout,
-            workspaces=self.workspace or tuple(default),
-            author=self.author,
-            since=self.since,
-            assumed=WORKSPACE_VARIABLE if default and not self.workspace else "",
+            Search(self.workspace, self.author, since=self.since, timeout=self.timeout)
         )
 
 
 @dataclass(frozen=True)
-class BeakerSwarmOptions(SearchOptions):
-    """Where on Beaker to look for a swarm."""
+class SwarmOptions(SearchOptions):
+    """Whether to read a swarm from Beaker or from a snapshot."""
 
     scan: bool = opt(
         "--scan",
         "Read every experiment, to find runs whose names lack the ID. Looks back 30d unless "
         "--since is given.",
     )
-
-    def source(self) -> ExperimentSource:
-        """Where experiments come from; raises as `SearchOptions.source`."""
-        return replace(super().source(), scan=self.scan)
-
-
-@dataclass(frozen=True)
-class SwarmOptions(BeakerSwarmOptions):
-    """Whether to read a swarm from Beaker or from a snapshot."""
-
     snapshot: str | None = opt("--snapshot FILE", "Read a snapshot instead of asking Beaker.")
 
     def source(self) -> ExperimentSource:
         """Where experiments come from; raises as `SearchOptions.source`."""
         if self.snapshot is None:
-            return super().source()
+            return replace(super().source(), scan=self.scan)
         if self.workspace or self.author or self.since or self.scan:
             raise UsageError(
                 "--snapshot cannot be combined with --workspace, --author, --since or --scan"
             )
-        return ExperimentSource(self.timeout, snapshot=Path(self.snapshot))
+        return ExperimentSource(snapshot=Path(self.snapshot))
 
 
 @dataclass(frozen=True)
@@ -262,8 +224,7 @@ class VariantOptions(Panel, panel="Variants"):
     status: str | None = opt(
         "--status STATUS",
         f"Only variants with this status: {', '.join(STATUSES)}.",
-        parse=_status,
-        complete=STATUSES,
+        parse=_matching("--status", "|".join(STATUSES), f"a status: {' or '.join(STATUSES)}"),
     )
 
 
@@ -321,7 +282,7 @@ class FitOptions(Panel, panel="Fit"):
     step: int | None = opt(
         "--step N",
         "Use the results at this step. Default: the one that most variants have.",
-        parse=_step,
+        parse=_matching("--step", "[1-9][0-9]{0,11}", "a step: expected a number above 0", int),
     )
     output: str | None = opt(
         "-o, --output DIR", "Folder to write to. Default: output/fit/olmix-GROUP_ID."
@@ -345,16 +306,9 @@ class SafetyOptions(Panel, panel="Safety"):
     """What is refused."""
 
     strict: bool = opt("--strict", "Fail if there are warnings.")
-    allow_partial: bool = opt("--allow-partial", "Skip experiments that cannot be read.")
-
-
-@dataclass(frozen=True)
-class CollectSafetyOptions(SafetyOptions):
-    """What is refused, results among it."""
-
     allow_partial: bool = opt(
         "--allow-partial",
-        "Skip experiments that cannot be read, and variants that lack results.",
+        "Skip experiments that cannot be read and, in collect, variants that lack results.",
     )
 
 

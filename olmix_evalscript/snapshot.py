@@ -60,22 +60,15 @@ def _to_data(reading: Reading) -> dict[str, Any]:
     data: dict[str, Any] = {
         "id": experiment.id,
         "name": experiment.name,
-        "author": experiment.author,
-        "workspace": experiment.workspace,
         "created": experiment.created.strftime(_TIME),
         "status": experiment.status,
     }
     if reading.problem:
         return {**data, "problem": reading.problem}
-    tasks = [
-        {
-            "arguments": list(trainer_words(task.words) or ()),
-            "clusters": [] if run.cluster else list(task.clusters),
-        }
-        for run, task in reading.runs
-    ]
+    commands = dict.fromkeys(trainer_words(task.words) for task in experiment.tasks)
+    tasks = [{"arguments": list(words)} for words in commands if words]
     mentioned = [f"{run_name}_step{step}" for run_name, step in reading.checkpoints]
-    return {**data, "tasks": tasks or [{"arguments": mentioned, "clusters": []}]}
+    return {**data, "tasks": tasks or [{"arguments": mentioned}]}
 
 
 def _from_data(data: Any) -> Experiment:
@@ -86,13 +79,10 @@ def _from_data(data: Any) -> Experiment:
     return Experiment(
         id=_get(data, "id", str),
         name=_get(data, "name", str),
-        author=_get(data, "author", str),
-        workspace=_get(data, "workspace", str),
         created=created.replace(tzinfo=timezone.utc),
         status=status,
         tasks=tuple(
-            Task(words=_strings(task, "arguments"), clusters=_strings(task, "clusters"))
-            for task in _get(data, "tasks", list, default=[])
+            Task(_strings(task, "arguments")) for task in _get(data, "tasks", list, default=[])
         ),
         problem=_get(data, "problem", str, default=""),
     )

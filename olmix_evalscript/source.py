@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from olmix_evalscript.errors import SwarmError
-from olmix_evalscript.model import Experiment, Swarm
+from olmix_evalscript.model import Experiment, Search, Swarm
 from olmix_evalscript.report import Report, Reporting
 from olmix_evalscript.swarm import build_swarm, mentions
 
@@ -20,13 +20,9 @@ SCANNED = timedelta(days=30)  # how far back a scan looks without a date
 class ExperimentSource:
     """Where experiments come from: Beaker within these limits, or a snapshot."""
 
-    timeout: float  # seconds for all calls to Beaker together
+    search: Search = field(default_factory=Search)
     snapshot: Path | None = None
-    workspaces: tuple[str, ...] = ()  # owner/name; empty: the whole organization
-    author: str | None = None  # Beaker user name
-    since: datetime | None = None  # created at or after
     scan: bool = False  # read every experiment instead of searching for the group ID
-    assumed: str = ""  # what set the workspaces, if no option did
 
     def pages(self, report: Report, *, mine: bool = False) -> Iterator[list[Experiment]]:
         """Every experiment on Beaker within the limits, a page at a time, in any order.
@@ -40,9 +36,8 @@ class ExperimentSource:
         """
         from olmix_evalscript import beaker
 
-        since = self.since or datetime.now(timezone.utc) - SCANNED
-        search = beaker.Search(self.workspaces, self.author, mine, since, self.timeout)
-        return beaker.scan(search, report)
+        since = self.search.since or datetime.now(timezone.utc) - SCANNED
+        return beaker.scan(replace(self.search, mine=mine, since=since), report)
 
     def experiments(self, group_id: str, reporting: Reporting) -> list[Experiment]:
         """All experiments that may belong to the group; Beaker's are newest first.
@@ -61,10 +56,7 @@ class ExperimentSource:
                 pages = self.pages(report)
                 found = [each for page in pages for each in page if mentions(group_id, each)]
             else:
-                search = beaker.Search(
-                    self.workspaces, self.author, since=self.since, timeout=self.timeout
-                )
-                found = beaker.find(group_id, search, report)
+                found = beaker.find(group_id, self.search, report)
         return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
 
     def swarm(
@@ -93,15 +85,14 @@ class ExperimentSource:
         """
         if swarm.variants or swarm.unreadable:
             return
-        if others := swarm.skipped.other_statuses:
+        if others := swarm.other_statuses:
             have = ", ".join(f"{count} {other}" for other, count in Counter(others).most_common())
             raise SwarmError(
                 f"none of the {len(others)} variants of {swarm.group_id} is {status} ({have})"
             )
-        limits = {"workspace": not self.assumed and self.workspaces, "author": self.author}
-        given = [
-            f"--{option}" for option, value in {**limits, "since": self.since}.items() if value
-        ]
+        search = self.search
+        limits = {"workspace": search.workspaces, "author": search.author, "since": search.since}
+        given = [f"--{option}" for option, value in limits.items() if value]
         problem = f"no experiment on Beaker carries the ID {swarm.group_id}"
         if found:
             problem = (
@@ -112,14 +103,8 @@ class ExperimentSource:
             problem += f" (searched with {', '.join(given)})"
         hint = "Try `olmix-evalscript list` to see which swarms there are"
         if self.snapshot is None and not self.scan:
-            hint += f", or, if its runs were named by hand, try again with `{self._scan()}`"
+            hint += (
+                ", or, if its runs were named by hand, try again with `--scan -w OWNER/NAME "
+                "--since 30d`"
+            )
         raise SwarmError(f"{problem}. {hint}.")
-
-    def _scan(self) -> str:
-        """The options of a scan within the same limits."""
-        options = "--scan"
-        if not self.workspaces:
-            from olmix_evalscript.beaker import default_workspace
-
-            options += f" -w {default_workspace() or 'OWNER/NAME'}"
-        return options if self.since else f"{options} --since 30d"

@@ -19,9 +19,7 @@ from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
 from olmix_evalscript.model import (
     EvaluationJob,
     Experiment,
-    Skipped,
     Swarm,
-    Task,
     TrainerRun,
     Variant,
 )
@@ -30,9 +28,9 @@ from olmix_evalscript.swarm_warnings import differences, swarm_warnings
 from olmix_evalscript.text import check_cluster, check_name, group_ids_in, printable, shown
 from olmix_evalscript.trainers import TRAINERS
 
-_STEP = re.compile(r"[_/]step([0-9]{1,15})(?:-hf)?(?![A-Za-z0-9])")
-_RUN_NAME_BEFORE = re.compile(r"[A-Za-z0-9._-]+\Z")
-_LONGEST_NAME = 300  # characters; a run name has at most 255
+_CHECKPOINT = re.compile(
+    r"(?<![A-Za-z0-9._-])([A-Za-z0-9._-]{1,300})[_/]step([0-9]{1,15})(?:-hf)?(?![A-Za-z0-9])"
+)
 _PART_OF_A_NAME = re.compile(r"\A[^._-]*(?:[._-]|\Z)")
 
 
@@ -41,7 +39,7 @@ class Reading:
     """What one experiment says of itself."""
 
     experiment: Experiment
-    runs: tuple[tuple[TrainerRun, Task], ...] = ()  # distinct ones; replicas share one
+    runs: tuple[TrainerRun, ...] = ()  # distinct ones; replicas share one
     problem: str = ""  # why its runs cannot be read
     problem_group: str | None = None  # the group of that run, where its command tells it
     #: Of a job that trains nothing: run name, perhaps with something in front such as "lmeval-",
@@ -56,27 +54,15 @@ class Reading:
     def groups(self) -> frozenset[str]:
         """The groups of its runs; of one that cannot be read, those that its name may mean."""
         if not self.problem:
-            return frozenset(run.group_id for run, _ in self.runs)
+            return frozenset(run.group_id for run in self.runs)
         if self.problem_group is not None:
             return frozenset((self.problem_group,))
         return frozenset(group_ids_in(self.experiment.name))
 
     def without_words(self) -> Reading:
         """The same without commands and mixtures, which take most of the memory."""
-        runs = tuple(
-            (replace(run, source_literals=()), replace(task, words=())) for run, task in self.runs
-        )
+        runs = tuple(replace(run, source_literals=()) for run in self.runs)
         return replace(self, experiment=replace(self.experiment, tasks=()), runs=runs)
-
-
-@dataclass(frozen=True)
-class _Launch:
-    """One experiment that trains a run of the swarm."""
-
-    experiment: Experiment
-    run: TrainerRun  # with cluster and user
-    directory: str
-    notes: tuple[str, ...]
 
 
 def build_swarm(
@@ -120,7 +106,7 @@ def all_swarms(pages: Iterable[Iterable[Experiment]]) -> list[Swarm]:
         run.run_name: run.group_id
         for readings in members.values()
         for reading in readings
-        for run, _ in reading.runs
+        for run in reading.runs
     }
     for reading in others:
         for group_id in {groups[name] for name, _ in _evaluated(reading, groups)}:
@@ -133,49 +119,39 @@ def read(experiment: Experiment) -> Reading:
     """Read an experiment's commands."""
     if experiment.problem:
         return Reading(experiment, problem=experiment.problem)
-    runs: dict[TrainerRun, Task] = {}
     try:
-        for task in experiment.tasks:
-            run = parse_trainer(task.words)
-            if run is not None:
-                runs.setdefault(run, task)
+        parsed = dict.fromkeys(parse_trainer(task.words) for task in experiment.tasks)
     except TrainerCommandError as error:
         return Reading(experiment, problem=str(error), problem_group=error.group_id)
-    if runs or experiment.is_session:
-        return Reading(experiment, runs=tuple(runs.items()))
+    if runs := tuple(run for run in parsed if run is not None):
+        return Reading(experiment, runs=runs)
     return Reading(experiment, checkpoints=tuple(dict.fromkeys(_checkpoints(experiment))))
 
 
 def _checkpoints(experiment: Experiment) -> Iterator[tuple[str, int]]:
     words = (word for task in experiment.tasks for word in task.words)
     for text in (experiment.name, *words):
-        for step in _STEP.finditer(text) if "step" in text else ():
-            before = text[max(0, step.start() - _LONGEST_NAME) : step.start()]
-            if name := _RUN_NAME_BEFORE.search(before):
-                yield name[0], int(step[1])
+        for checkpoint in _CHECKPOINT.finditer(text):
+            yield checkpoint[1], int(checkpoint[2])
 
 
 def _assemble(
     group_id: str, readings: Sequence[Reading], checkpoint_root: str | None, status: str | None
 ) -> Swarm:
-    launches: list[_Launch] = []
+    launches: list[Variant] = []
     unreadable: list[Reading] = []
-    sessions = other_jobs = other_groups = 0
+    ignored = 0
     for reading in readings:
-        if reading.experiment.is_session:
-            sessions += 1
-            continue
-        mine = [(run, task) for run, task in reading.runs if run.group_id == group_id]
+        experiment = reading.experiment
+        mine = [run for run in reading.runs if run.group_id == group_id]
         try:
-            launches += [_launch(reading, run, task, checkpoint_root) for run, task in mine]
+            launches += [_launch(experiment, run, checkpoint_root) for run in mine]
         except (TrainerCommandError, InvalidInputError) as error:
             unreadable.append(replace(reading, problem=str(error)))
         if reading.may_be_of(group_id):
             unreadable.append(reading)
-        elif reading.problem or reading.runs:
-            other_groups += not mine
-        else:
-            other_jobs += 1
+        elif not mine:
+            ignored += 1
 
     variants = _with_evaluations(_variants(launches), readings)
     kept = [v for v in variants if status is None or v.status == status]
@@ -184,11 +160,12 @@ def _assemble(
     newest += [experiment for variant in variants for experiment in variant.experiments]
     return Swarm(
         group_id=group_id,
-        name=name_of(kept or variants),
+        name=_name_of(kept or variants),
         variants=tuple(kept),
         warnings=tuple(swarm_warnings(variants, kept)),
         unreadable=tuple(sorted(_problem(reading) for reading in unreadable)),
-        skipped=Skipped(other_jobs, other_groups, sessions, others),
+        ignored=ignored + len(others),
+        other_statuses=others,
         created=max((experiment.created for experiment in newest), default=None),
     )
 
@@ -201,11 +178,11 @@ def _problem(reading: Reading) -> str:
 def relevant(group_id: str, experiments: Iterable[Experiment]) -> list[Reading]:
     """The readings of all that belongs to a group or may do so, its evaluation jobs included."""
     readings = [read(experiment) for experiment in experiments]
-    names = {run.run_name for r in readings for run, _ in r.runs if run.group_id == group_id}
+    names = {run.run_name for r in readings for run in r.runs if run.group_id == group_id}
     return [
         reading
         for reading in readings
-        if any(run.group_id == group_id for run, _ in reading.runs)
+        if any(run.group_id == group_id for run in reading.runs)
         or reading.may_be_of(group_id)
         or any(_evaluated(reading, names))
     ]
@@ -232,32 +209,23 @@ def _evaluated(reading: Reading, run_names: Iterable[str]) -> Iterator[tuple[str
 
 def _with_evaluations(variants: Sequence[Variant], readings: Sequence[Reading]) -> list[Variant]:
     jobs: dict[str, list[EvaluationJob]] = {variant.run_name: [] for variant in variants}
-    for reading in sorted(readings, key=_created, reverse=True):
+    for reading in sorted(readings, key=lambda r: _created(r.experiment), reverse=True):
         for name, step in sorted(set(_evaluated(reading, jobs)), reverse=True):
             jobs[name].append(EvaluationJob(replace(reading.experiment, tasks=()), step))
     return [replace(variant, evaluations=tuple(jobs[variant.run_name])) for variant in variants]
 
 
-def _created(each: Reading | _Launch) -> tuple[datetime, str]:
-    return each.experiment.created, each.experiment.id
+def _created(experiment: Experiment) -> tuple[datetime, str]:
+    return experiment.created, experiment.id
 
 
-def _launch(reading: Reading, run: TrainerRun, task: Task, checkpoint_root: str | None) -> _Launch:
-    experiment, notes = reading.experiment, []
+def _launch(experiment: Experiment, run: TrainerRun, checkpoint_root: str | None) -> Variant:
+    """The variant that one experiment trains, not yet numbered."""
+    notes = []
     run_name = check_name("run name", run.run_name)
     cluster, user = run.cluster, run.user
-    if cluster is None:
-        if len(task.clusters) != 1:
-            raise TrainerCommandError(
-                "neither its trainer command (-c) nor its constraints name one cluster"
-            )
-        cluster = task.clusters[0]
-        notes.append("cluster taken from its constraints")
-    if user is None:
-        user = experiment.author.lower()
-        notes.append("user taken from its author")
-    elif experiment.author and experiment.author.lower() != user:
-        notes.append(f"launched by {shown(experiment.author)} for -u {shown(user)}")
+    if cluster is None or user is None:  # both trainers then fail before they save anything
+        raise TrainerCommandError("its trainer command does not name a cluster (-c) and user (-u)")
     check_cluster("cluster", cluster)
     check_name("user", user)
     if checkpoint_root is not None:
@@ -271,50 +239,57 @@ def _launch(reading: Reading, run: TrainerRun, task: Task, checkpoint_root: str 
             notes.append(warning)
     if is_lost(directory):
         notes.append("checkpoints lost (saved to the node's /tmp)")
-    run = replace(run, cluster=cluster, user=user)
-    return _Launch(replace(experiment, tasks=()), run, directory, tuple(notes))
+    return Variant(
+        number=-1,
+        run=run,
+        checkpoint_dir=directory,
+        status=experiment.status,
+        experiments=(replace(experiment, tasks=()),),
+        notes=tuple(notes),
+    )
 
 
-def _variants(launches: Sequence[_Launch]) -> list[Variant]:
-    by_name: dict[str, list[_Launch]] = defaultdict(list)
+def _variants(launches: Sequence[Variant]) -> list[Variant]:
+    by_name: dict[str, list[Variant]] = defaultdict(list)
     for launch in launches:
-        by_name[launch.run.run_name].append(launch)
-    numbers = numbered(launches[0].run for launches in by_name.values())
-    variants = [_variant(numbers[name], launches) for name, launches in by_name.items()]
-    return sorted(variants, key=lambda variant: (variant.number, variant.run_name))
+        by_name[launch.run_name].append(launch)
+    numbers = _numbers([launches[0].run for launches in by_name.values()])
+    variants = [replace(_merged(by_name[name]), number=n) for name, n in numbers.items()]
+    return sorted(variants, key=lambda variant: variant.number)
 
 
-def numbered(runs: Iterable[TrainerRun]) -> dict[str, int]:
-    """The number of each run name; those without one in them come after the others."""
-    numbers = {run.run_name: run.split_name()[1] for run in runs}
-    free = count(1 + max((n for n in numbers.values() if n is not None), default=-1))
-    return {name: next(free) if n is None else n for name, n in sorted(numbers.items())}
+def _numbers(runs: Iterable[TrainerRun]) -> dict[str, int]:
+    """The number of each run name. Those without one in them, and all but one of those with the
+    same, come after the others; the most common swarm name keeps its numbers."""
+    names = {run.run_name: run.split_name() for run in runs}
+    common = Counter(swarm_name for swarm_name, _ in names.values())
+    free = count(1 + max((n for _, n in names.values() if n is not None), default=-1))
+    numbers: dict[str, int] = {}
+    taken: set[int | None] = {None}
+    for run_name in sorted(names, key=lambda name: (-common[names[name][0]], name)):
+        number = names[run_name][1]
+        numbers[run_name] = next(free) if number is None or number in taken else number
+        taken.add(number)
+    return numbers
 
 
-def _variant(number: int, launches: Sequence[_Launch]) -> Variant:
-    """One variant of all the experiments that ran it: a success counts before what is newer."""
-    launches = sorted(launches, key=_created, reverse=True)
-    launches.sort(key=lambda launch: launch.experiment.status != "succeeded")
+def _merged(launches: Sequence[Variant]) -> Variant:
+    """One variant of all its launches: a success counts before what is newer."""
+    launches = sorted(launches, key=lambda launch: _created(launch.experiments[0]), reverse=True)
+    launches.sort(key=lambda launch: launch.status != "succeeded")
     first = launches[0]
     notes = list(first.notes)
-    others = sorted({launch.directory for launch in launches} - {first.directory})
+    others = sorted({launch.checkpoint_dir for launch in launches} - {first.checkpoint_dir})
     if others:
         notes.append(f"other launches saved to {', '.join(others)}")
     unlike = tuple(differences([launch.run for launch in launches]))
     if unlike:
         notes.append(f"its launches differ in {', '.join(unlike)}")
-    return Variant(
-        number=number,
-        run=first.run,
-        checkpoint_dir=first.directory,
-        status=first.experiment.status,
-        experiments=tuple(launch.experiment for launch in launches),
-        notes=tuple(notes),
-        differences=unlike,
-    )
+    experiments = tuple(each for launch in launches for each in launch.experiments)
+    return replace(first, experiments=experiments, notes=tuple(notes), differences=unlike)
 
 
-def name_of(variants: Sequence[Variant]) -> str:
+def _name_of(variants: Sequence[Variant]) -> str:
     """The most common name in front of the group ID; without any, what all runs begin with."""
     names = Counter(variant.swarm_name for variant in variants if variant.swarm_name)
     if names:

@@ -8,9 +8,7 @@ from collections.abc import Callable, Sequence
 from olmix_evalscript.cookbook import cluster_name
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.model import TrainerRun, Variant
-from olmix_evalscript.text import ranges, shown, variants_named
-
-SHOWN = 5  # different values of one setting
+from olmix_evalscript.text import shown, variants_named
 
 
 def _length(run: TrainerRun) -> str | None:
@@ -59,9 +57,13 @@ def swarm_warnings(found: Sequence[Variant], kept: Sequence[Variant]) -> list[st
     missing = set(range(max((v.number for v in found), default=-1))) - {v.number for v in found}
     if missing:
         warnings.append(f"no experiment was found for {variants_named(missing)}")
-    twice = [number for number, n in Counter(v.number for v in kept).items() if n > 1]
-    if twice:
-        warnings.append(f"more than one run has the number {ranges(twice)}")
+    for variant in kept:
+        number = variant.run.split_name()[1]
+        if number not in (None, variant.number):
+            warnings.append(
+                f"more than one run has the number {number}: {shown(variant.run_name)} got "
+                f"{variant.number}"
+            )
     saved = [variant for variant in kept if not variant.is_lost]
     named = [variant for variant in kept if variant.swarm_name]
     warnings += _more_than_one("trainer", kept, lambda v: v.run.trainer)
@@ -100,6 +102,5 @@ def _more_than_one(
         return []
     (usual, most), *others = sorted(numbers.items(), key=lambda item: (-len(item[1]), item[1]))
     each = [f"{usual} ({len(most)})"]
-    each += [f"{value} ({len(n)}: {variants_named(n)})" for value, n in others[: SHOWN - 1]]
-    more = f" and {len(others) - SHOWN + 1} more" if len(others) >= SHOWN else ""
-    return [f"more than one {what}: {', '.join(each)}{more}"]
+    each += [f"{value} ({len(n)}: {variants_named(n)})" for value, n in others]
+    return [f"more than one {what}: {', '.join(each)}"]

@@ -7,20 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from string import ascii_uppercase
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.mixtures import Mixtures
 from olmix_evalscript.model import Experiment, Swarm, Variant
 from olmix_evalscript.text import counted, visible
-
-#: Domains that a terminal of 80 columns has room for.
-MOST_DOMAINS = 10
-#: Shades of a weight, and the per cent from which each holds.
-SHADES = ((40, "█"), (15, "▓"), (5, "▒"), (0, "░"))
-SCALE = "░ below 5 %, ▒ from 5 %, ▓ from 15 %, █ from 40 %"
 
 Row = TypeVar("Row")
 
@@ -34,7 +27,6 @@ class Column(Generic[Row]):
     text: Callable[[Row], str] | None = None  # elsewhere, where the value is no text
     head: str = ""  # its name on a terminal; empty: not shown there
     cell: Callable[[Row], str] | None = None  # on a terminal, where that is another text
-    url: Callable[[Row], str] | None = None  # what a cell links to on a terminal
 
     def text_of(self, row: Row) -> str:
         """Its cell in tab-separated text."""
@@ -99,7 +91,7 @@ def _in_words(counts: Mapping[str, int]) -> str:
 
 
 def variant_table(swarm: Swarm) -> Table[Variant]:
-    """The variants; on a terminal, each run name links to the experiment that counts."""
+    """The variants; on a terminal, with what they share above and totals below."""
     shared = {
         "user": _distinct(swarm.variants, lambda v: v.run.user),
         "cluster": _distinct(swarm.variants, lambda v: v.run.cluster),
@@ -140,24 +132,16 @@ def _sources(variant: Variant) -> list[dict[str, Any]] | None:
         return None
 
 
-def _notes(variant: Variant) -> list[str]:
-    launches = len(variant.experiments)
-    return [*variant.notes, *([f"launched {launches} times"] if launches > 1 else [])]
-
-
 def _experiment(experiment: Experiment) -> dict[str, Any]:
-    fields = ("id", "name", "url", "author", "workspace", "status")
+    fields = ("id", "name", "url", "status")
     data = {field: getattr(experiment, field) for field in fields}
     return {**data, "created": experiment.created.isoformat()}
 
 
-NUMBER = Column[Variant]("number", lambda v: v.number, head="  #", cell=lambda v: f"{v.number:3}")
-RUN_NAME = Column[Variant](
-    "run_name", lambda v: v.run_name, head="run name", url=lambda v: v.experiments[0].url
-)
+NUMBER = Column[Variant]("number", lambda v: v.number, head="#")
 VARIANT_COLUMNS: tuple[Column[Variant], ...] = (
     NUMBER,
-    RUN_NAME,
+    Column("run_name", lambda v: v.run_name, head="run name"),
     Column("status", lambda v: v.status, head="status"),
     Column(
         "evaluations",
@@ -170,7 +154,7 @@ VARIANT_COLUMNS: tuple[Column[Variant], ...] = (
     Column("checkpoint_dir", lambda v: v.checkpoint_dir),
     Column("trainer", lambda v: v.run.trainer),
     Column("is_lost", lambda v: v.is_lost),
-    Column("notes", _notes, text=lambda v: "; ".join(_notes(v))),
+    Column("notes", lambda v: list(v.notes), text=lambda v: "; ".join(v.notes)),
     Column(
         "experiments",
         lambda v: [_experiment(experiment) for experiment in v.experiments],
@@ -187,32 +171,24 @@ VARIANT_COLUMNS: tuple[Column[Variant], ...] = (
 # --- swarms -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A swarm in the list."""
-
-    swarm: Swarm
-    script: str | None  # the path of its script, if there is one
-
-    @property
-    def created(self) -> str | None:
-        """When its newest experiment was launched, in ISO 8601."""
-        return self.swarm.created.isoformat() if self.swarm.created else None
-
-    @property
-    def statuses(self) -> dict[str, int]:
-        """How many variants are in each status."""
-        return _counts(variant.status for variant in self.swarm.variants)
-
-
-def swarm_table(listed: Sequence[Listed]) -> Table[Listed]:
+def swarm_table(swarms: Sequence[Swarm]) -> Table[Swarm]:
     """The swarms on Beaker."""
-    return Table(SWARM_COLUMNS, listed)
+    return Table(SWARM_COLUMNS, swarms)
 
 
-def _variants(listed: Listed) -> str:
-    unreadable = len(listed.swarm.unreadable)
-    return _short({**listed.statuses, **({"unreadable": unreadable} if unreadable else {})})
+def _created(swarm: Swarm) -> str | None:
+    """When its newest experiment was launched, in ISO 8601."""
+    return swarm.created.isoformat() if swarm.created else None
+
+
+def _statuses(swarm: Swarm) -> dict[str, int]:
+    """How many variants are in each status."""
+    return _counts(variant.status for variant in swarm.variants)
+
+
+def _variants(swarm: Swarm) -> str:
+    unreadable = {"unreadable": len(swarm.unreadable)} if swarm.unreadable else {}
+    return _short({**_statuses(swarm), **unreadable})
 
 
 def _short(counts: Mapping[str, int]) -> str:
@@ -220,22 +196,21 @@ def _short(counts: Mapping[str, int]) -> str:
     return _in_words(counts).replace("succeeded", "ok")
 
 
-SWARM_COLUMNS: tuple[Column[Listed], ...] = (
-    Column("group_id", lambda x: x.swarm.group_id, head="group"),
-    Column("name", lambda x: x.swarm.name, head="swarm"),
-    Column("created", lambda x: x.created, head="created", cell=lambda x: (x.created or "")[:10]),
-    Column("variants", lambda x: x.statuses, head="variants", cell=_variants),
-    Column("unreadable", lambda x: len(x.swarm.unreadable)),
+SWARM_COLUMNS: tuple[Column[Swarm], ...] = (
+    Column("group_id", lambda s: s.group_id, head="group"),
+    Column("name", lambda s: s.name, head="swarm"),
+    Column("created", _created, head="created", cell=lambda s: (_created(s) or "")[:10]),
+    Column("variants", _statuses, head="variants", cell=_variants),
+    Column("unreadable", lambda s: len(s.unreadable)),
     Column(
         "evaluations",
-        lambda x: _evaluations(x.swarm.variants),
+        lambda s: _evaluations(s.variants),
         head="evaluations",
-        cell=lambda x: _short(_evaluations(x.swarm.variants)),
+        cell=lambda s: _short(_evaluations(s.variants)),
     ),
-    Column("users", lambda x: _distinct(x.swarm.variants, lambda v: v.run.user), head="user"),
-    Column("script", lambda x: x.script),
-    Column("clusters", lambda x: _distinct(x.swarm.variants, lambda v: v.run.cluster)),
-    Column("trainers", lambda x: _distinct(x.swarm.variants, lambda v: v.run.trainer)),
+    Column("users", lambda s: _distinct(s.variants, lambda v: v.run.user), head="user"),
+    Column("clusters", lambda s: _distinct(s.variants, lambda v: v.run.cluster)),
+    Column("trainers", lambda s: _distinct(s.variants, lambda v: v.run.trainer)),
 )
 
 
@@ -243,42 +218,21 @@ SWARM_COLUMNS: tuple[Column[Listed], ...] = (
 
 
 def mixture_table(swarm: Swarm, mixtures: Mixtures) -> Table[Variant]:
-    """Variants by domains, the one that varies most first: weights from 0 to 1; on a terminal the
-    first domains in per cent and as shades, each with a letter, and a legend of all."""
-    weights = {
-        domain: [mixture.get(domain, 0.0) for mixture in mixtures.ratios.values()]
-        for domain in mixtures.domains
-    }
-    domains = sorted(weights, key=lambda name: (min(weights[name]) - max(weights[name]), name))
-    columns = [NUMBER, replace(RUN_NAME, head="")]
-    legend = [SCALE, "The domain that varies most comes first:"] if domains else []
-    for index, domain in enumerate(domains):
-        letter = ascii_uppercase[index] if index < MOST_DOMAINS else ""
-        columns.append(_weight_column(mixtures, domain, letter))
-        low, high = map(_per_cent, (min(weights[domain]), max(weights[domain])))
-        legend.append(f"{letter:>4}  {low:>3} to {high:>3} %  {domain}")
-    return Table(columns, swarm.variants, below=legend)
+    """Variants by domains, with weights from 0 to 1; on a terminal, the domains of each variant in
+    one column, the largest first, in per cent."""
+
+    def in_per_cent(variant: Variant) -> str:
+        weights = mixtures.ratios[variant.run_name]
+        largest = sorted(weights, key=lambda domain: (-weights[domain], domain))
+        return ", ".join(f"{domain} {100 * weights[domain]:.3g} %" for domain in largest)
+
+    columns = [
+        NUMBER,
+        Column("run_name", lambda v: v.run_name, head="mixture", cell=in_per_cent),
+        *(_weight_column(mixtures, domain) for domain in mixtures.domains),
+    ]
+    return Table(columns, swarm.variants)
 
 
-def _weight_column(mixtures: Mixtures, domain: str, letter: str) -> Column[Variant]:
-    def weight(variant: Variant) -> float:
-        return mixtures.ratios[variant.run_name].get(domain, 0.0)
-
-    return Column(
-        domain,
-        weight,
-        head=f"{letter:>3}".rstrip(),
-        cell=lambda variant: _shaded(weight(variant)),
-    )
-
-
-def _shaded(weight: float) -> str:
-    """A weight as ``" 62██"``; blank if it is nothing."""
-    if weight == 0:
-        return ""
-    return f"{_per_cent(weight):>3}{2 * next(s for limit, s in SHADES if 100 * weight >= limit)}"
-
-
-def _per_cent(weight: float) -> str:
-    """A weight from 0 to 1 in per cent; ``<1`` for a little."""
-    return "<1" if 0 < weight < 0.01 else f"{100 * weight:.0f}"
+def _weight_column(mixtures: Mixtures, domain: str) -> Column[Variant]:
+    return Column(domain, lambda variant: mixtures.ratios[variant.run_name].get(domain, 0.0))

@@ -40,8 +40,6 @@ def job(
     name: str = "run",
     minutes: int = 0,
     status: str = "succeeded",
-    author: str = "kylel",
-    constraints: tuple[str, ...] = (),
     tasks: int = 1,
     problem: str = "",
 ) -> Experiment:
@@ -49,11 +47,9 @@ def job(
     return Experiment(
         id=f"01J{minutes:05d}",
         name=name,
-        author=author,
-        workspace="ai2/oe-data",
         created=START + timedelta(minutes=minutes),
         status=status,
-        tasks=(Task(words, constraints),) * tasks,
+        tasks=(Task(words),) * tasks,
         problem=problem,
     )
 
@@ -64,8 +60,6 @@ def experiment(
     name: str | None = None,
     minutes: int = 0,
     status: str = "succeeded",
-    author: str = "kylel",
-    constraints: tuple[str, ...] = (),
     tasks: int = 1,
     **options: Any,
 ) -> Experiment:
@@ -75,8 +69,6 @@ def experiment(
         name=name or run_name,
         minutes=minutes,
         status=status,
-        author=author,
-        constraints=constraints,
         tasks=tasks,
     )
 

@@ -57,7 +57,6 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
     """The server; `running` serves it."""
 
     workloads: list[FakeWorkload] = field(default_factory=list)
-    groups: dict[str, list[str]] = field(default_factory=dict)  # full name to experiment names
     lists_commands: bool = True  # whether a listing fills container_spec
     latency: float = 0.0  # seconds for each call
     hooks: dict[str, Hook] = field(default_factory=dict)  # by method
@@ -126,55 +125,17 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         name = request.user_id.removeprefix("id-of-") or "kylel"
         return pb2.GetUserResponse(user=pb2.User(id=_id(name), name=name))
 
-    def GetWorkspace(self, request: Any, context: Any) -> Any:
-        owner, _, name = request.workspace_id.removeprefix("id-of-").partition("/")
-        organization = pb2.Organization(name=owner)
-        return pb2.GetWorkspaceResponse(
-            workspace=pb2.Workspace(id=request.workspace_id, name=name, owner_org=organization)
-        )
-
     def ListWorkloads(self, request: Any, context: Any) -> Any:
         page, token = self._page(request, self.find_workloads)
         messages = [self.message(workload) for workload in page]
         return pb2.ListWorkloadsResponse(workloads=messages, next_page_token=token)
-
-    def GetWorkload(self, request: Any, context: Any) -> Any:
-        _must_be_in(request.workload_id, self._by_id)
-        return pb2.GetWorkloadResponse(workload=self.message(self._by_id[request.workload_id]))
 
     def GetExperimentYamlSpec(self, request: Any, context: Any) -> Any:
         _must_be_in(request.experiment_id, self._by_id)
         text = self._by_id[request.experiment_id].spec
         return pb2.GetExperimentYamlSpecResponse(experiment_spec=text)
 
-    def ListGroups(self, request: Any, context: Any) -> Any:
-        def find(options: Any) -> list[str]:
-            text = options.name_or_description_substring
-            return [name for name in self._all_groups() if text in name]
-
-        page, token = self._page(request, find)
-        groups = [pb2.Group(id=_id(n), name=n.rpartition("/")[2], full_name=n) for n in page]
-        return pb2.ListGroupsResponse(groups=groups, next_page_token=token)
-
-    def ListGroupTaskMetrics(self, request: Any, context: Any) -> Any:
-        def find(options: Any) -> list[FakeWorkload]:
-            members = self._all_groups()[options.group_id.removeprefix("id-of-")]
-            return [workload for workload in self.workloads if workload.name in members]
-
-        page, token = self._page(request, find)
-        metrics = [pb2.TaskMetrics(experiment_id=workload.id) for workload in page]
-        return pb2.ListGroupTaskMetricsResponse(task_metrics=metrics, next_page_token=token)
-
     # --- what they answer with
-
-    def _all_groups(self) -> dict[str, list[str]]:
-        """The groups, and those that specs put their experiments into."""
-        groups = {name: list(members) for name, members in self.groups.items()}
-        for workload in self.workloads:
-            if "\ngroups:" in workload.spec:
-                for name in _parsed(workload.spec)["groups"]:
-                    groups.setdefault(name, []).append(workload.name)
-        return groups
 
     def find_workloads(self, options: Any) -> list[FakeWorkload]:
         """All workloads that a listing is asked for, newest first."""
@@ -299,7 +260,6 @@ def spec(arguments: list[str], **fields: Any) -> str:
         "command": ["bash", "/gantry/entrypoint.sh"],
         "arguments": arguments,
         "context": {"priority": "high", "preemptible": True},
-        "constraints": {"cluster": ["ai2/neptune"]},
         "envVars": [{"name": "BEAKER_TOKEN", "secret": "KYLEL_BEAKER_TOKEN"}],
     }
     return yaml.dump(

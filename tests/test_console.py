@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import re
-import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
@@ -17,13 +16,11 @@ from olmix_evalscript.console import Console
 from olmix_evalscript.errors import InvalidInputError
 from tests.conftest import FIXTURES
 
-LINK = re.compile(r"\x1b\]8;(?:id=\d+)?;(.*?)\x1b\\")
-
 
 def lines(shown: str) -> list[str]:
     """The lines that are left on a terminal that got this text."""
-    text = LINK.sub("", shown.rpartition("\x1b[2K")[2])
-    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.rpartition("\x1b[2K")[2])
+    return [line.rstrip() for line in text.splitlines()]
 
 
 def at_a_terminal(
@@ -76,11 +73,11 @@ def test_a_spinner_is_gone_when_the_step_is_done(tmp_path: Path) -> None:
 TABLE = """
     from olmix_evalscript.tables import Column, Table
     rows = (
-        ("a-rather-long-succeeded-0001", "succeeded", "https://a"),
-        ("\\x1b[2Jfailed-0002", "failed", "https://b"),
+        ("a-rather-long-succeeded-0001", "succeeded"),
+        ("\\x1b[2Jfailed-0002", "failed"),
     )
     columns = (
-        Column("run_name", lambda row: row[0], head="run name", url=lambda row: row[2]),
+        Column("run_name", lambda row: row[0], head="run name"),
         Column("status", lambda row: row[1], head="status"),
         Column("user", lambda row: "kylel"),
     )
@@ -119,15 +116,10 @@ def test_statuses_are_coloured_and_names_are_not(table: str) -> None:
     assert table.count("\x1b[31mfailed\x1b[0m") == 2
 
 
-def test_a_cell_links_to_its_url(table: str) -> None:
-    assert LINK.findall(table) == ["https://a", "", "https://b", ""]
-
-
-def test_no_color_takes_colours_and_leaves_links(tmp_path: Path) -> None:
+def test_no_color_takes_the_colours(tmp_path: Path) -> None:
     shown = at_a_terminal(TABLE, tmp_path, {"NO_COLOR": "1"})
 
     assert not re.search(r"\x1b\[3\dm", shown)
-    assert "https://a" in shown
 
 
 def test_a_dumb_terminal_gets_text_alone(tmp_path: Path) -> None:
@@ -142,14 +134,14 @@ def test_every_swarm_is_a_line_a_variant_at_80_columns(tmp_path: Path) -> None:
         from olmix_evalscript.mixtures import mixtures
         from olmix_evalscript.snapshot import load
         from olmix_evalscript.swarm import build_swarm
-        from olmix_evalscript.tables import Listed, mixture_table, swarm_table, variant_table
+        from olmix_evalscript.tables import mixture_table, swarm_table, variant_table
         swarms, lines = [], 0
         for path in Path({str(FIXTURES)!r}).glob("*.yaml"):
             group_id = yaml.safe_load(path.read_text())["group_id"]
             swarms.append(build_swarm(group_id, load(path, group_id)))
         tables = [variant_table(swarm) for swarm in swarms]
         tables += [mixture_table(swarm, mixtures(swarm)) for swarm in swarms]
-        tables.append(swarm_table([Listed(swarm, None) for swarm in swarms]))
+        tables.append(swarm_table(swarms))
         for table in tables:
             Console().table(table)
             lines += len(table.rows) + 1 + len(table.above) + len(table.below)
@@ -213,20 +205,3 @@ def test_details_are_for_verbose(capsys: pytest.CaptureFixture[str]) -> None:
             report.detail(f"verbose {verbose}")
 
     assert capsys.readouterr().err == "verbose True\n"
-
-
-def test_closed_streams_are_opened_before_any_file_takes_their_numbers(tmp_path: Path) -> None:
-    code = """
-        import os, sys
-        from olmix_evalscript.console import open_streams
-        os.closerange(0, 3)
-        sys.stdout = sys.stderr = None
-        open_streams()
-        print("lost", file=sys.stderr)
-        with open("file", "w") as file:
-            file.write(str(file.fileno() > 2))
-    """
-
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, check=True)
-
-    assert (tmp_path / "file").read_text() == "True"

@@ -40,15 +40,10 @@ def workloads() -> Iterator[FakeWorkload]:
     for path in sorted(FIXTURES.glob("*.yaml")):
         group_id = yaml.safe_load(path.read_text())["group_id"]
         for experiment in snapshot.load(path, group_id):
-            tasks = [
-                {"arguments": list(task.words), "constraints": {"cluster": list(task.clusters)}}
-                for task in experiment.tasks
-            ]
+            tasks = [{"arguments": list(task.words)} for task in experiment.tasks]
             yield FakeWorkload(
                 name=experiment.name,
                 spec=yaml.safe_dump({"version": "v2", "tasks": tasks}),
-                author=experiment.author,
-                workspace=experiment.workspace,
                 created=experiment.created,
                 status=experiment.status,
                 id=experiment.id,

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from olmix_evalscript import beaker
-from olmix_evalscript.beaker import Search
 from olmix_evalscript.errors import BeakerError
+from olmix_evalscript.model import Search
 from olmix_evalscript.report import Report
 from tests.conftest import Serve
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, spec
@@ -120,37 +120,6 @@ def test_slices_take_few_calls_more_than_pages(serve: Serve) -> None:
     scanned()
 
     assert fake.calls["ListWorkloads"] < 1.5 * 5_000 / 50
-
-
-@pytest.mark.parametrize("bound", ["created_before", "created_after"])
-def test_a_listing_that_breaks_off_is_noticed(serve: Serve, bound: str) -> None:
-    fake = serve(FakeBeaker(evaluations(1_000)))
-
-    def drop_the_token(request: Any) -> Any:
-        is_first = not request.options.HasField("created_before")
-        if is_first != (bound == "created_after"):
-            return None
-        page = fake.find_workloads(request.options)[:50]
-        return pb2.ListWorkloadsResponse(workloads=[fake.message(w) for w in page])
-
-    fake.hooks["ListWorkloads"] = drop_the_token
-
-    with pytest.raises(BeakerError, match="broke off"):
-        scanned()
-
-
-def test_a_listing_of_exactly_one_page_is_whole(serve: Serve) -> None:
-    serve(FakeBeaker(evaluations(50)))
-
-    assert len(scanned()) == 50
-
-
-def test_a_listing_that_repeats_itself_is_noticed(serve: Serve) -> None:
-    again = pb2.ListWorkloadsResponse(next_page_token="1")
-    serve(FakeBeaker()).hooks["ListWorkloads"] = lambda request: again
-
-    with pytest.raises(BeakerError, match="repeats itself"):
-        scanned()
 
 
 def test_a_listing_that_is_out_of_order_is_noticed(serve: Serve) -> None:

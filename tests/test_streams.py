@@ -43,17 +43,13 @@ def test_no_note_gets_into_a_file_when_stderr_is_closed(shell: Shell, tmp_path: 
 
 
 @pytest.mark.parametrize("words", ["--help", f"{GENERATE} -o -"])
-@pytest.mark.parametrize(
-    ("where", "reason"),
-    [(">&-", "Bad file descriptor"), (">/dev/full", "No space left on device")],
-)
-def test_a_result_that_cannot_be_written_is_an_error(
-    shell: Shell, words: str, where: str, reason: str
-) -> None:
-    done = shell(f"{words} {where}")
+def test_a_result_that_cannot_be_written_is_an_error(shell: Shell, words: str) -> None:
+    done = shell(f"{words} >/dev/full")
 
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == f"error: cannot write to stdout: {reason}"
+    assert done.stderr.splitlines()[-1] == (
+        "error: cannot write to stdout: No space left on device"
+    )
     assert "Traceback" not in done.stderr
 
 
@@ -61,14 +57,13 @@ def test_a_reader_that_goes_away_is_no_error(shell: Shell) -> None:
     assert shell(f"{GENERATE} -q -o - | true").stderr == ""
 
 
-@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
 @pytest.mark.parametrize(
     ("words", "status"), [("tasks --nope", 2), ("show 58362402 --snapshot missing.yaml", 1)]
 )
-def test_the_exit_status_holds_even_if_stderr_cannot_be_written(
-    shell: Shell, words: str, where: str, status: int
+def test_the_exit_status_holds_even_if_stderr_is_closed(
+    shell: Shell, words: str, status: int
 ) -> None:
-    assert shell(f"{words} {where}").returncode == status
+    assert shell(f"{words} 2>&-").returncode == status
 
 
 def test_an_argument_that_is_not_utf_8_is_wrong_usage(shell: Shell) -> None:

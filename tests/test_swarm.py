@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.model import Experiment, Swarm, Task
+from olmix_evalscript.script import Evaluation, render
 from olmix_evalscript.swarm import all_swarms, build_swarm
 from olmix_evalscript.text import check_group_id, ranges
-from tests.factories import GROUP, START, experiment, job
+from tests.factories import GROUP, START, experiment, job, settings
 
 
 def numbered(*numbers: int, **fields: object) -> list[Experiment]:
@@ -59,6 +60,18 @@ def test_names_without_a_number_are_numbered_by_name_after_the_others() -> None:
     ]
 
 
+def test_runs_that_share_a_number_are_all_in_the_script() -> None:
+    found = swarm(*numbered(0, 3), experiment(f"b-{GROUP}-0003"))
+
+    script = render(found, Evaluation(("lambada",), "mine"), START.date())
+
+    assert [run.rpartition("/")[2] for run in settings(script, "RUNS")] == [
+        f"mix-{GROUP}-0000",
+        f"mix-{GROUP}-0003",
+        f"b-{GROUP}-0003",
+    ]
+
+
 def test_replicas_are_one_variant() -> None:
     assert len(swarm(experiment("code", tasks=4)).variants) == 1
 
@@ -86,21 +99,17 @@ def test_relaunches_that_saved_elsewhere_are_a_warning() -> None:
     assert "other launches saved to s3://ai2-llm/checkpoints/kylel" in found.warnings[0]
 
 
-def test_other_jobs_other_groups_and_sessions_are_skipped_and_counted() -> None:
-    other = Experiment("1", f"eval-{GROUP}", "kylel", "ai2/x", START, "succeeded", (Task(("ls",)),))
-    session = Experiment("2", GROUP, "kylel", "ai2/x", START, "running", is_session=True)
-    found = swarm(*numbered(0), other, session, experiment("x", group="99999999"))
+def test_other_jobs_and_other_groups_are_ignored_and_counted() -> None:
+    found = swarm(*numbered(0), job("ls"), experiment("x", group="99999999"))
 
-    skipped = found.skipped
-    assert (skipped.other_jobs, skipped.sessions, skipped.other_groups) == (1, 1, 1)
-    assert len(found.variants) == 1
+    assert (len(found.variants), found.ignored) == (1, 2)
 
 
 def test_only_variants_of_the_wanted_status_are_kept() -> None:
     found = swarm(*numbered(0), *numbered(1, status="failed"), status="succeeded")
 
     assert [variant.number for variant in found.variants] == [0]
-    assert len(found.skipped.other_statuses) == 1
+    assert found.other_statuses == ("failed",)
 
 
 def test_a_checkpoint_root_overrides_every_rule() -> None:
@@ -109,30 +118,16 @@ def test_a_checkpoint_root_overrides_every_rule() -> None:
     assert variant.checkpoint_dir == f"/weka/oe-data-default/moved/mix-{GROUP}-0000"
 
 
-def test_a_command_without_cluster_takes_the_constraints() -> None:
-    (variant,) = swarm(*numbered(0, cluster=None, constraints=("ai2/augusta",))).variants
-
-    assert variant.checkpoint_dir == f"gs://ai2-llm/checkpoints/kylel/mix-{GROUP}-0000"
-    assert variant.notes == ("cluster taken from its constraints",)
-
-
-def test_a_command_without_cluster_and_two_constraints_cannot_be_read() -> None:
-    found = swarm(*numbered(0, cluster=None, constraints=("ai2/augusta", "ai2/jupiter")))
-
-    assert "name one cluster" in found.unreadable[0]
-
-
-def test_a_command_without_user_takes_the_author() -> None:
-    (variant,) = swarm(*numbered(0, user=None, author="Mayeec")).variants
-
-    assert variant.run.user == "mayeec"
+@pytest.mark.parametrize("option", ["cluster", "user"])
+def test_a_command_without_cluster_or_user_cannot_be_read(option: str) -> None:
+    assert "does not name" in swarm(*numbered(0, **{option: None})).unreadable[0]
 
 
 @pytest.mark.parametrize(
     ("experiments", "warning"),
     [
         (numbered(0, 1, 5, 7), "no experiment was found for variants 2-4, 6"),
-        (numbered(0) + numbered(1, user="MAYEEC", author="mayeec"), "more than one user: kylel"),
+        (numbered(0) + numbered(1, user="MAYEEC"), "more than one user: kylel"),
         (numbered(0) + numbered(1, cluster="ai2/rhea"), "more than one cluster: ai2/neptune"),
         (numbered(0) + numbered(1, weka=True), "more than one checkpoint root: s3://"),
         (
@@ -140,8 +135,10 @@ def test_a_command_without_user_takes_the_author() -> None:
             "more than one trainer: olmix (1), regmixer (1: variant 1)",
         ),
         ([*numbered(0), experiment(f"b-{GROUP}-0001")], "swarm name: mix (1), b (1: variant 1)"),
-        ([*numbered(0), experiment(f"b-{GROUP}-0000")], "more than one run has the number 0"),
-        (numbered(0, author="mayeec"), "launched by mayeec for -u kylel"),
+        (
+            [*numbered(0, 1), experiment(f"b-{GROUP}-0000")],
+            f"more than one run has the number 0: b-{GROUP}-0000 got 2",
+        ),
         (of_models("a", "a", "b"), "more than one model: a (2), b (1: variant 2)"),
         (with_each("-x", "1", "1", "5"), "more than one length: 1xC (2), 5xC (1: variant 2)"),
         (with_each("-S", "1", "1", "2"), "more than one seed: 1 (2), 2 (1: variant 2)"),
@@ -244,7 +241,7 @@ def test_an_unreadable_trainer_of_another_group_is_skipped() -> None:
 
     found = swarm(*numbered(0), other)
 
-    assert (found.unreadable, found.skipped.other_groups) == ((), 1)
+    assert (found.unreadable, found.ignored) == ((), 1)
 
 
 def test_an_unknown_trainer_of_the_group_is_unreadable() -> None:
@@ -307,7 +304,7 @@ def test_a_hostile_user_or_cluster_is_refused(field: str, value: str) -> None:
 
 @given(st.text(), st.text(), st.text())
 def test_messages_are_plain_lines(name: str, user: str, cluster: str) -> None:
-    found = swarm(experiment(name, name=name, user=user, cluster=cluster, author=user))
+    found = swarm(experiment(name, name=name, user=user, cluster=cluster))
 
     for text in (*found.warnings, *found.unreadable):
         assert text.isprintable()

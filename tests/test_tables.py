@@ -6,21 +6,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from olmix_evalscript.mixtures import mixtures
-from olmix_evalscript.model import Experiment
+from olmix_evalscript.model import Experiment, Swarm
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tables import (
     Column,
-    Listed,
     Table,
     mixture_table,
     swarm_data,
     swarm_table,
     variant_table,
 )
-from tests.factories import GROUP, START, experiment, job
+from tests.factories import GROUP, START, experiment, job, swarm_of
 
 RUN, OTHER = (f"mix-{GROUP}-{number:04d}" for number in (0, 1))
 
@@ -59,18 +56,8 @@ def row_of(table: Table[Any]) -> dict[str, str]:
     return dict(zip(fields.split("\t"), row.split("\t"), strict=True))
 
 
-def listed(*experiments: Experiment, script: str | None = None) -> Listed:
-    return Listed(build_swarm(GROUP, experiments), script)
-
-
-def test_a_run_name_links_to_the_experiment_that_counts() -> None:
-    swarm = build_swarm(
-        GROUP, [experiment(RUN, minutes=1), experiment(RUN, minutes=2, status="failed")]
-    )
-
-    (url,) = [column.url for column in variant_table(swarm).columns if column.url]
-
-    assert url(swarm.variants[0]) == "https://beaker.org/ex/01J00001"
+def listed(*experiments: Experiment) -> Table[Swarm]:
+    return swarm_table([build_swarm(GROUP, experiments)])
 
 
 def test_what_variants_share_is_above_and_all_values_where_they_differ() -> None:
@@ -118,7 +105,7 @@ def test_tab_separated_text_has_directories_links_notes_and_mixtures() -> None:
 
     assert row["checkpoint_dir"] == f"s3://ai2-llm/checkpoints/kylel/{RUN}"
     assert row["experiments"].split(", ")[0] == "https://beaker.org/ex/01J00001"
-    assert row["notes"] == "its launches differ in mixture; launched 2 times"
+    assert row["notes"] == "its launches differ in mixture"
     assert row["sources"] == "wiki 1.0"
 
 
@@ -129,7 +116,7 @@ def test_a_source_that_cannot_be_read_is_null_in_json() -> None:
 
 
 def test_a_swarm_is_a_row() -> None:
-    table = swarm_table([listed(experiment(RUN), evaluation(RUN, 1), script="a.sh")])
+    table = listed(experiment(RUN), evaluation(RUN, 1))
 
     assert row_of(table) == {
         "group_id": GROUP,
@@ -139,95 +126,40 @@ def test_a_swarm_is_a_row() -> None:
         "unreadable": "0",
         "evaluations": "1 succeeded",
         "users": "kylel",
-        "script": "a.sh",
         "clusters": "ai2/neptune-cirrascale",
         "trainers": "olmix",
     }
 
 
 def test_unreadable_experiments_are_counted_with_the_variants() -> None:
-    table = swarm_table([listed(experiment(RUN), experiment(OTHER, cluster=None))])
+    table = listed(experiment(RUN), experiment(OTHER, cluster=None))
 
     assert cells(table, "variants") == ["1 ok, 1 unreadable"]
 
 
 def test_a_swarm_is_dated_by_its_newest_launch() -> None:
     day = timedelta(days=1) // timedelta(minutes=1)
-    table = swarm_table([listed(experiment(RUN), experiment(OTHER, minutes=day))])
+    table = listed(experiment(RUN), experiment(OTHER, minutes=day))
 
     assert cells(table, "created") == ["2026-03-03"]
 
 
 # --- mixtures -----------------------------------------------------------------------------
 
-
-def mixed(*mixed: dict[str, float]) -> Table[Any]:
-    """The table of a swarm with a variant of each mixture."""
-    experiments = []
-    for number, mixture in enumerate(mixed):
-        sources = [f'("{name}",["s3://x"],{ratio},1.0)' for name, ratio in mixture.items()]
-        more = [word for source in sources for word in ("-s", source)]
-        experiments.append(experiment(f"mix-{GROUP}-{number:04d}", minutes=number, more=more))
-    swarm = build_swarm(GROUP, experiments)
-    return mixture_table(swarm, mixtures(swarm))
+MIXED = swarm_of({"wiki": 1.0}, {"wiki": 0.123456789012345, "code": 0.876543210987655})
 
 
-def test_the_domain_that_varies_most_comes_first() -> None:
-    table = mixed(
-        {"arxiv": 0.1, "wiki": 0.3, "code": 0.6}, {"arxiv": 0.12, "wiki": 0.5, "code": 0.38}
-    )
+def test_a_terminal_has_the_largest_domain_of_each_variant_first() -> None:
+    table = mixture_table(MIXED, mixtures(MIXED))
 
-    assert [column.field for column in table.columns[2:]] == ["code", "wiki", "arxiv"]
+    assert cells(table, "run_name") == ["wiki 100 %", "code 87.7 %, wiki 12.3 %"]
 
 
 def test_programs_get_weights_in_full_precision_and_0_for_a_domain_that_is_missing() -> None:
-    table = mixed({"wiki": 1.0}, {"wiki": 0.123456789012345, "code": 0.876543210987655})
+    text = mixture_table(MIXED, mixtures(MIXED)).tab_separated()
 
-    lines = [line.split("\t") for line in table.tab_separated().splitlines()]
-
-    assert lines == [
+    assert [line.split("\t") for line in text.splitlines()] == [
         ["number", "run_name", "code", "wiki"],
         ["0", RUN, "0.0", "1.0"],
         ["1", OTHER, "0.876543210987655", "0.123456789012345"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("weight", "cell"),
-    [
-        (1.0, "100██"),
-        (0.4, " 40██"),
-        (0.39, " 39▓▓"),
-        (0.15, " 15▓▓"),
-        (0.05, "  5▒▒"),
-        (0.049, "  5░░"),
-        (0.004, " <1░░"),
-        (0.0, ""),
-    ],
-)
-def test_a_weight_is_a_number_and_a_shade(weight: float, cell: str) -> None:
-    table = mixed({"a": weight, "b": 1 - weight}, {"a": 1.0, "b": 0.0})
-
-    assert cells(table, "a")[0] == cell
-
-
-def test_each_domain_is_named_below_with_its_range() -> None:
-    table = mixed({"wiki": 0.996, "code": 0.004}, {"wiki": 0.25, "code": 0.75})
-
-    assert list(table.below) == [
-        "░ below 5 %, ▒ from 5 %, ▓ from 15 %, █ from 40 %",
-        "The domain that varies most comes first:",
-        "   A   <1 to  75 %  code",
-        "   B   25 to 100 %  wiki",
-    ]
-
-
-def test_a_terminal_has_the_ten_domains_that_vary_most_and_names_the_others() -> None:
-    even = {f"domain-{n:02d}": 0.025 for n in range(40)}
-
-    table = mixed(even, {**even, "domain-00": 0.035, "domain-01": 0.015})
-
-    heads = [column.head.strip() for column in table.columns if column.head]
-    assert heads == ["#", *"ABCDEFGHIJ"]
-    assert "   J    2 to   2 %  domain-09" in table.below
-    assert "        2 to   2 %  domain-39" in table.below

@@ -30,11 +30,11 @@ from olmix_evalscript.mixtures import mixtures, write_csv
 from olmix_evalscript.model import Swarm
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
-    CollectSafetyOptions,
     ExpectedTaskOptions,
     FitOptions,
     GeneralOptions,
     GroupId,
+    SafetyOptions,
     SwarmOptions,
     VariantOptions,
 )
@@ -65,7 +65,7 @@ def collect(
     finding: SwarmOptions,
     variants: VariantOptions,
     fit: FitOptions,
-    safety: CollectSafetyOptions,
+    safety: SafetyOptions,
     general: GeneralOptions,
 ) -> None:
     """Fetch the results and write the files for olmix fit.

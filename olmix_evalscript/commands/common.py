@@ -31,16 +31,9 @@ def find_swarm(
     Raises:
         EvalScriptError: If there is no such swarm, or the options refuse it.
     """
-    report_workspaces(source, console)
     swarm = source.swarm(group_id, console.report, variants.checkpoint_root, variants.status)
     report_swarm(swarm, safety, console)
     return swarm
-
-
-def report_workspaces(source: ExperimentSource, console: Console) -> None:
-    """Report which workspaces are searched, if no option named them."""
-    if source.assumed:
-        console.note(f"Looking only in {', '.join(source.workspaces)} ({source.assumed})")
 
 
 def report_swarm(swarm: Swarm, safety: SafetyOptions, console: Console) -> None:
@@ -49,12 +42,9 @@ def report_swarm(swarm: Swarm, safety: SafetyOptions, console: Console) -> None:
     Raises:
         EvalScriptError: If the options refuse the swarm.
     """
-    skipped = swarm.skipped
-    ignored = skipped.other_jobs + skipped.other_groups + skipped.sessions
-    ignored += len(skipped.other_statuses)
     console.note(
         f"{swarm.group_id}: {counted(len(swarm.variants), 'variant')} of {swarm.name or 'no swarm'}"
-        + (f"; ignored {counted(ignored, 'other experiment')}" if ignored else "")
+        + (f"; ignored {counted(swarm.ignored, 'other experiment')}" if swarm.ignored else "")
     )
     active = sum(variant.status not in FINISHED for variant in swarm.variants)
     if active:

@@ -91,11 +91,7 @@ def _write(group_id: str, text: str, output: ScriptOptions, console: Console) ->
     write_script(path, text, force=output.force)
     console.data(f"{path}\n")
     script = shlex.quote(str(path))
-    console.hint(
-        "Next, in the olmo-cookbook environment:",
-        f"  bash {script} --list   to see each variant's latest checkpoint",
-        f"  bash {script}          to submit the evaluations",
-    )
+    console.hint(f"Next, in the olmo-cookbook environment: bash {script} --list")
 
 
 def _settings(options: EvaluationOptions, arguments: tuple[str, ...]) -> Evaluation:

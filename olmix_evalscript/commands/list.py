@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import typer
 
 from olmix_evalscript.cli import command
-from olmix_evalscript.commands.common import report_workspaces
-from olmix_evalscript.options import (
-    DEFAULT_OUTPUT_DIR,
-    GeneralOptions,
-    SearchOptions,
-    TableOptions,
-)
-from olmix_evalscript.script import script_path
+from olmix_evalscript.options import GeneralOptions, SearchOptions, TableOptions
 from olmix_evalscript.swarm import all_swarms
-from olmix_evalscript.tables import Listed, swarm_table
+from olmix_evalscript.tables import swarm_table
 
 
 @command(
@@ -37,17 +28,10 @@ def list_swarms(
     """
     console = general.console(context)
     source = search.source()
-    mine = source.author is None and not search.workspace
-    report_workspaces(source, console)
+    mine = source.search.author is None and not search.workspace
     with console.report() as report:
         swarms = all_swarms(source.pages(report, mine=mine))
-    scripts = [script_path(Path(DEFAULT_OUTPUT_DIR), swarm.group_id) for swarm in swarms]
-    table = swarm_table(
-        [
-            Listed(swarm, str(script) if os.path.exists(script) else None)
-            for swarm, script in zip(swarms, scripts, strict=True)
-        ]
-    )
+    table = swarm_table(swarms)
     if output.json:
         console.data(json.dumps(table.data(), indent=2) + "\n")
     elif swarms:

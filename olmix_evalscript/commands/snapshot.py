@@ -7,14 +7,9 @@ from pathlib import Path
 import typer
 
 from olmix_evalscript.cli import command
-from olmix_evalscript.commands.common import ANYTHING, report_swarm, report_workspaces
+from olmix_evalscript.commands.common import ANYTHING, report_swarm
 from olmix_evalscript.files import write_whole
-from olmix_evalscript.options import (
-    BeakerSwarmOptions,
-    GeneralOptions,
-    GroupId,
-    SnapshotOptions,
-)
+from olmix_evalscript.options import GeneralOptions, GroupId, SnapshotOptions, SwarmOptions
 from olmix_evalscript.snapshot import dump
 from olmix_evalscript.swarm import build_swarm
 
@@ -28,14 +23,13 @@ from olmix_evalscript.swarm import build_swarm
 def snapshot(
     context: typer.Context,
     group_id: GroupId,
-    finding: BeakerSwarmOptions,
+    finding: SwarmOptions,
     output: SnapshotOptions,
     general: GeneralOptions,
 ) -> None:
     """Save what Beaker says about a swarm, without environment variables or secrets."""
     console = general.console(context)
     source = finding.source()
-    report_workspaces(source, console)
     experiments = source.experiments(group_id, console.report)
     swarm = build_swarm(group_id, experiments)
     source.check(swarm, len(experiments))

@@ -10,9 +10,7 @@ from olmix_evalscript.cli import command
 from olmix_evalscript.options import Session
 from olmix_evalscript.tasks import task_set, task_sets
 
-SetName = Annotated[
-    str | None, typer.Argument(metavar="SET", hidden=True, autocompletion=lambda: list(task_sets()))
-]
+SetName = Annotated[str | None, typer.Argument(metavar="SET", hidden=True)]
 
 
 @command(examples=("olmix-evalscript tasks", "olmix-evalscript tasks offline-bpb"))
