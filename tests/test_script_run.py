@@ -930,7 +930,7 @@ def test_scripts_are_clean_for_shellcheck_and_bash_3_2(
     desk.write(names(3), clusters=clusters, model_backend=backend, tasks=(*TASKS, *MASKED))
 
     checked = subprocess.run(
-        [need("shellcheck"), "--exclude=SC2329", str(desk.path)],
+        [need("shellcheck"), str(desk.path)],
         capture_output=True,
         text=True,
         check=False,

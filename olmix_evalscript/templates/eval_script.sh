@@ -228,10 +228,10 @@ work() { # slot
 }
 
 # On a first signal the calls under way end and are recorded; another one, later, kills them.
+# shellcheck disable=SC2046,SC2329
 stop() {
   : >"$WORK/stop"
   warn "Stopping after the calls under way; once more, after 2 s, kills them"
-  # shellcheck disable=SC2046
   [ $((SECONDS - ${STOPPED:=$SECONDS})) -lt 2 ] || kill -KILL -- $(jobs -pr | sed 's/^/-/')
 }
 
