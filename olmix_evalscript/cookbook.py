@@ -29,6 +29,9 @@ BACKENDS = {"olmo_core": _SAVED, "hf": _CONVERTED, "vllm": _CONVERTED}
 #: Tasks that do not run on vllm; hf runs them.
 NOT_ON_VLLM = ("ultrachat_masked_ppl", "wildchat_masked_ppl")
 
+#: Tasks that it drops without a word: ``EXCLUDE_FROM_LAUNCH`` in cookbook/eval/evaluation.py.
+NEVER_LAUNCHED = re.compile(r"mmlu_.*:bpb::olmes|lambada:bpb|.*:pass_at_.*")
+
 # --- options of its evaluate command -------------------------------------------------------
 
 #: Each with its letter, if it has one, and = if it takes a value.
@@ -39,8 +42,9 @@ _OPTIONS = """
     a/add-bos-token r/dry-run g/use-gantry
     beaker-retries= oe-eval-branch= oe-eval-commit= env-name= vllm-memory-utilization= task-args=
     model-args= revision= fim-tokens= name-suffix= num-shots= use-hf-token no-use-hf-token
-    force-venv vllm-for-mc no-vllm-for-mc compute-gold-bpb no-compute-gold-bpb vllm-use-v1-spec
-    no-vllm-use-v1-spec use-backend-in-run-name no-use-backend-in-run-name backfill no-backfill
+    help version force-venv vllm-for-mc no-vllm-for-mc compute-gold-bpb no-compute-gold-bpb
+    vllm-use-v1-spec no-vllm-use-v1-spec use-backend-in-run-name no-use-backend-in-run-name
+    backfill no-backfill
 """.split()  # noqa: SIM905
 _SECRET = "it would stand in the script for all to read; set it in your environment"
 _REFUSED = {
@@ -50,6 +54,8 @@ _REFUSED = {
     "model-backend": "use --model-backend",
     "env-name": "the script's --jobs names environments",
     "dry-run": "it is an option of the script itself",
+    "help": "nothing would be submitted",
+    "version": "nothing would be submitted",
     "huggingface-secret": _SECRET,
     "aws-access-key-id": _SECRET,
     "aws-secret-access-key": _SECRET,
@@ -185,6 +191,7 @@ COOKBOOK = Evaluator(
     cluster_warnings=cluster_warnings,
     backends=BACKENDS,
     not_on_vllm=NOT_ON_VLLM,
+    never_launched=NEVER_LAUNCHED,
     parse_arguments=parse_arguments,
     results_url="s3://ai2-llm/evaluation/{dashboard}/",
     results_suffix="metrics-all.jsonl",  # other files lie beside them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,6 +45,7 @@ class Evaluator:
     cluster_warnings: Callable[[str], list[str]]  # about a cluster's name
     backends: Mapping[str, Backend]
     not_on_vllm: Sequence[str]  # tasks
+    never_launched: re.Pattern[str]  # tasks
     #: Takes what is to be passed on; gives the priority and the other options.
     parse_arguments: Callable[[Sequence[str]], tuple[str, tuple[str, ...]]]
     results_url: str  # where results land; with {dashboard}

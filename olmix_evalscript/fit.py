@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError
 from olmix_evalscript.model import FINISHED, Swarm, Variant
 from olmix_evalscript.results import Results
-from olmix_evalscript.tasks import Metric
+from olmix_evalscript.tasks import Metric, task_set, task_sets
 from olmix_evalscript.text import listed
 
 #: ``proposer.kl_reg``, the pull towards the priors. This value is that of the example in olmix's
@@ -27,7 +28,6 @@ KL_REG_COMMENT = f"""\
 # proposal towards the priors; {KL_REG} is the value of olmix's own example.
 """
 FEW = 3  # tasks that a message names
-CHOOSE_TASKS = "Choose tasks with --config, --task or --task-set, as for generate."
 _CHECKSUM = re.compile(r"\A# Made by olmix-evalscript\. Checksum ([0-9a-f]{16}): .*\n")
 
 
@@ -79,7 +79,7 @@ def collect(
     """
     counts = Counter(step for v in swarm.variants for step in results.steps(v.run_name))
     if not counts:
-        problem = f"of other tasks: {listed(results.tasks)}. {CHOOSE_TASKS}"
+        problem = f"of other tasks; to collect those, use {options_for(results.tasks)}"
         if results.newest:
             problem = "without bits per byte of these tasks, so a fit cannot use them"
         raise FitError(f"the results of {swarm.group_id} are {problem}")
@@ -88,16 +88,24 @@ def collect(
     bpb = {v.run_name: results.bpb.get(v.run_name, {}).get(step, {}) for v in swarm.variants}
     evaluated = [found for found in bpb.values() if found]
     left = [m for m in metrics if any(found.get(m.task, 0) is not None for found in evaluated)]
-    columns = [metric.column for metric in left]
-    if twice := [metric.task for metric in left if columns.count(metric.column) > 1]:
+    columns, tasks = [m.column for m in left], [m.task for m in left]
+    if twice := [m for m in left if columns.count(m.column) > 1 or tasks.count(m.task) > 1]:
         raise FitError(
-            f"these tasks share a column of metrics.csv: {listed(twice)}. Skip some of them with "
-            "--without-task."
+            "these would be one column of metrics.csv, or the same task twice: "
+            f"{listed(m.column for m in twice)}. Skip some of them with --without-task."
         )
     if lost := [metric.task for metric in metrics if metric not in left]:
         warnings.append(f"skipped, as the results are without BPB: {listed(lost)}")
     coverage = [_coverage(variant, results, left, step) for variant in swarm.variants]
     return Collected(step, tuple(left), tuple(coverage), bpb, tuple(warnings))
+
+
+def options_for(tasks: Collection[str]) -> str:
+    """The options that choose these tasks."""
+    sets = [name for name in task_sets() if set(task_set(name)) == set(tasks)]
+    return (
+        f"--task-set {sets[0]}" if sets else " ".join(f"-t {shlex.quote(t)}" for t in sorted(tasks))
+    )
 
 
 def _choose_step(step: int | None, counts: Counter[int], variants: int) -> int:

@@ -18,6 +18,8 @@ from olmix_evalscript.text import shown
 #: it (``generate_weights_dirichlet`` in olmix/generate/synthesize_mixture.py), so frozen shares
 #: differ by about that much. Its published configs use 0.0001 to 0.005.
 LARGEST_MINIMUM_WEIGHT = 0.005
+#: Columns that ``load_from_csv`` (olmix/fit/loaders.py) does not take for data.
+NOT_DATA = ("run", "run_id", "name", "index")
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,14 @@ def _check_frozen(
 def write_csv(
     variants: Sequence[Variant], columns: Sequence[str], rows: Sequence[Sequence[float]]
 ) -> str:
-    """A row for each variant; csv writes a float as repr, so that it reads back as the same."""
+    """A row for each variant; csv writes a float as repr, so that it reads back as the same.
+
+    Raises:
+        FitError: If olmix would skip a column.
+    """
+    for name in columns:
+        if name in NOT_DATA or name.startswith("Unnamed"):
+            raise FitError(f"olmix does not read a column called {shown(name)}")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "name", "index", *columns])

@@ -61,7 +61,12 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
         raise UsageError(
             f"{evaluation.priority!r} is not a priority: expected low, normal, high or urgent"
         )
-    return replace(evaluation, tasks=check_tasks(evaluation.tasks))
+    tasks = check_tasks(evaluation.tasks)
+    if never := [task for task in tasks if COOKBOOK.never_launched.fullmatch(task)]:
+        raise UsageError(
+            f"olmo-cookbook-eval launches nothing for {', '.join(never)}; use the task without :bpb"
+        )
+    return replace(evaluation, tasks=tasks)
 
 
 def evaluation_warnings(evaluation: Evaluation) -> list[str]:

@@ -249,7 +249,8 @@ def test_results_that_lack_tasks_everywhere_are_refused_with_those_that_there_ar
     result = run("collect", "58362402", *DEMO, "--results", str(RESULTS))
 
     assert (result.returncode, result.stdout) == (1, "")
-    assert f"There are results of {', '.join(sorted(TASKS))}. Choose tasks with" in result.stderr
+    options = " ".join(f"-t {task}" for task in sorted(TASKS))
+    assert f"To collect those that there are, use {options}\n" in result.stderr
 
 
 def test_allow_partial_writes_the_complete_variants_and_their_domains(

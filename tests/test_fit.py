@@ -89,13 +89,12 @@ def test_a_step_without_results_is_refused_with_one_that_has_them() -> None:
     )
 
 
-def test_results_of_other_tasks_are_refused_with_their_names() -> None:
+def test_results_of_other_tasks_are_refused_with_the_options_for_them() -> None:
     with pytest.raises(FitError) as caught:
         collect(swarm_of(HALVES), Results(tasks=("a b", "winogrande")), METRICS)
 
     assert str(caught.value) == (
-        f"the results of {GROUP} are of other tasks: 'a b', winogrande. "
-        "Choose tasks with --config, --task or --task-set, as for generate."
+        f"the results of {GROUP} are of other tasks; to collect those, use -t 'a b' -t winogrande"
     )
 
 
@@ -180,10 +179,16 @@ def test_results_that_cannot_be_compared_are_refused() -> None:
         collect(swarm_of(HALVES, HALVES), found, METRICS)
 
 
-def test_two_tasks_that_share_a_column_are_refused() -> None:
-    metrics = [metric("minerva_math_algebra::olmes"), metric("minerva_math_algebra:bpb::olmes")]
-
-    with pytest.raises(FitError, match=r"minerva_math_algebra::olmes, .*:bpb::olmes. Skip some"):
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        [metric("minerva_math_algebra::olmes"), metric("minerva_math_algebra:bpb::olmes")],
+        [Metric("lambada", "lambada", "a"), Metric("lambada", "lambada_again", "b")],
+    ],
+    ids=["one column of two tasks", "two columns of one task"],
+)
+def test_metrics_that_are_the_same_column_or_task_are_refused(metrics: list[Metric]) -> None:
+    with pytest.raises(FitError, match="one column of metrics.csv, or the same task twice"):
         collect(swarm_of(HALVES), results({100: {m.task: 0.8 for m in metrics}}), metrics)
 
 

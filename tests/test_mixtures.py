@@ -108,3 +108,11 @@ def test_a_frozen_topic_that_one_variant_lacks_is_named() -> None:
 
     with pytest.raises(FitError, match=r"old:b cannot be summed into old,.* variant 2 has"):
         mixtures(swarm, Priors({"old": 0.4, "wiki": 0.6}, {}))
+
+
+def test_a_domain_that_olmix_would_skip_is_refused() -> None:
+    swarm = swarm_of({"index": 0.5, "web": 0.5})
+    mixed = mixtures(swarm)
+
+    with pytest.raises(FitError, match="olmix does not read a column called index"):
+        write_csv(swarm.variants, mixed.domains, mixed.rows(swarm.variants, mixed.domains))

@@ -152,6 +152,7 @@ def test_tasks_that_vllm_cannot_run_alone_are_run_by_hf() -> None:
         ({"tasks": ()}, "no tasks"),
         ({"tasks": ("-x",)}, "not a task name"),
         ({"tasks": ("$(id)",)}, "not a task name"),
+        ({"tasks": ("lambada:bpb",)}, "launches nothing for lambada:bpb"),
         ({"dashboard": "a'b"}, "dashboard"),
         ({"cluster": "a;b"}, "cluster"),
         ({"model_backend": "tgi"}, "not a model backend"),

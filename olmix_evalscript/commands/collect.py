@@ -17,13 +17,13 @@ from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import FitError, UsageError
 from olmix_evalscript.files import write_all
 from olmix_evalscript.fit import (
-    CHOOSE_TASKS,
     Collected,
     Coverage,
     check_priors,
     content_hash,
     fit_yaml,
     is_edited,
+    options_for,
 )
 from olmix_evalscript.fit import collect as collect_results
 from olmix_evalscript.mixtures import mixtures, write_csv
@@ -198,7 +198,7 @@ def _report(
     if not complete or not allow_partial:
         advice = "Use --allow-partial to write the others."
         if not complete:
-            advice = f"There are results of {listed(results.tasks)}. {CHOOSE_TASKS}"
+            advice = f"To collect those that there are, use {options_for(results.tasks)}"
         problem = f"results are incomplete for {lacking} of {total} variants"
         raise FitError(f"nothing was written: {problem}. {advice}")
 
