@@ -46,16 +46,16 @@ _OPTIONS = """
     vllm-use-v1-spec no-vllm-use-v1-spec use-backend-in-run-name no-use-backend-in-run-name
     backfill no-backfill
 """.split()  # noqa: SIM905
-_SECRET = "it would stand in the script for all to read; set it in your environment"
+_SECRET = "is a secret, and the script is for all to read: set it in your environment"
 _REFUSED = {
-    "cluster": "use --eval-cluster",
-    "dashboard": "use --dashboard",
-    "tasks": "use --task or --task-set",
-    "model-backend": "use --model-backend",
-    "env-name": "the script's --jobs names environments",
-    "dry-run": "it is an option of the script itself",
-    "help": "nothing would be submitted",
-    "version": "nothing would be submitted",
+    "cluster": "is --eval-cluster here, before the --",
+    "dashboard": "goes before the --",
+    "tasks": "is --task or --task-set here, before the --",
+    "model-backend": "goes before the --",
+    "env-name": "is set by the script, for its --jobs",
+    "dry-run": "is an option of the script itself",
+    "help": "would submit nothing",
+    "version": "would submit nothing",
     "huggingface-secret": _SECRET,
     "aws-access-key-id": _SECRET,
     "aws-secret-access-key": _SECRET,
@@ -86,7 +86,7 @@ def parse_arguments(arguments: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     for option, value in pairs:
         name = letters.get(option.lstrip("-"), option.lstrip("-")).rstrip("=")
         if name in _REFUSED:
-            raise UsageError(f"after --: --{name} is not for {COMMAND} here: {_REFUSED[name]}")
+            raise UsageError(f"after --: --{name} {_REFUSED[name]}")
         if not value.isprintable():
             raise UsageError(f"after --: the value {value!a} of --{name} is not plain text")
         if name == "priority":

@@ -188,7 +188,7 @@ def test_results_that_cannot_be_compared_are_refused() -> None:
     ids=["one column of two tasks", "two columns of one task"],
 )
 def test_metrics_that_are_the_same_column_or_task_are_refused(metrics: list[Metric]) -> None:
-    with pytest.raises(FitError, match="one column of metrics.csv, or the same task twice"):
+    with pytest.raises(FitError, match="or the same task twice"):
         collect(swarm_of(HALVES), results({100: {m.task: 0.8 for m in metrics}}), metrics)
 
 
