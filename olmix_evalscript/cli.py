@@ -64,7 +64,8 @@ def _wrong_usage(error: Any) -> str:
     hint = f"Try `{command} --help`."
     if type(error).__name__ == "NoSuchOption" and command.endswith(" generate"):
         hint += " Options of olmo-cookbook-eval go after --."
-    return f"{error.format_message().rstrip('.')}. {hint}"
+    message = error.format_message().rstrip(".")
+    return f"{message}{'' if message.endswith('?') else '.'} {hint}"
 
 
 class _Command(TyperCommand):
