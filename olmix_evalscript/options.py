@@ -21,7 +21,7 @@ from olmix_evalscript.text import check_group_id, check_name
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"
 
 
-def _checked(group_ids: list[str]) -> list[str]:
+def _checked(group_ids: Any) -> list[str]:  # under Python 3.10 typer fails on list[str] here
     return [check_group_id(group_id) for group_id in dict.fromkeys(group_ids)]
 
 
