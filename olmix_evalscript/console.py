@@ -15,7 +15,7 @@ import typer
 
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.report import Report
-from olmix_evalscript.text import visible
+from olmix_evalscript.text import printable
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -83,7 +83,7 @@ class Console:
     def _message(self, prefix: str, colour: str | None, text: str) -> None:
         if colour and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
             prefix = typer.style(prefix, fg=colour, bold=True)
-        print(f"{prefix}{visible(text)}\n", end="", file=sys.stderr, flush=True)
+        print(f"{prefix}{printable(text)}\n", end="", file=sys.stderr, flush=True)
 
     @contextmanager
     def report(self) -> Iterator[Report]:
@@ -145,6 +145,6 @@ def _line(text: str) -> Text:
     """A line that a terminal cuts instead of wrapping it, with its statuses in colour."""
     from rich.text import Text
 
-    line = Text(visible(text), no_wrap=True, overflow="ellipsis")
+    line = Text(printable(text), no_wrap=True, overflow="ellipsis")
     line.highlight_regex(COLOURED, COLOURS.__getitem__)
     return line

@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import textwrap
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
@@ -293,17 +294,6 @@ def script_path(output_dir: Path, group_id: str) -> Path:
 
 
 def today() -> date:
-    """The day in UTC, or the one that SOURCE_DATE_EPOCH sets.
-
-    Raises:
-        InvalidInputError: If SOURCE_DATE_EPOCH is not a number of seconds.
-    """
-    seconds = os.environ.get("SOURCE_DATE_EPOCH")
-    try:
-        if seconds:
-            return datetime.fromtimestamp(int(seconds), timezone.utc).date()
-    except (ValueError, OverflowError, OSError):
-        raise InvalidInputError(
-            f"SOURCE_DATE_EPOCH is {seconds!r}: expected seconds since 1970, or nothing"
-        ) from None
-    return datetime.now(timezone.utc).date()
+    """The day in UTC; SOURCE_DATE_EPOCH, in seconds since 1970, sets another."""
+    seconds = float(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    return datetime.fromtimestamp(seconds, timezone.utc).date()

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.mixtures import Mixtures
 from olmix_evalscript.model import Experiment, Swarm, Variant
-from olmix_evalscript.text import counted, visible
+from olmix_evalscript.text import counted, printable
 
 Row = TypeVar("Row")
 
@@ -54,7 +54,7 @@ class Table(Generic[Row]):
         """The rows as text for other programs: a line each, heads first, a tab between cells."""
         lines = [[column.field for column in self.columns]]
         lines += ([column.text_of(row) for column in self.columns] for row in self.rows)
-        return "".join("\t".join(map(visible, line)) + "\n" for line in lines)
+        return "".join("\t".join(map(printable, line)) + "\n" for line in lines)
 
 
 def _as_text(value: Any) -> str:

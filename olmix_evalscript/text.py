@@ -64,11 +64,6 @@ def shown(value: str) -> str:
 
 def printable(text: str) -> str:
     """Text with a question mark for whatever could move a terminal's cursor or break a line."""
-    return "".join(c if c.isascii() and c.isprintable() else "?" for c in text)
-
-
-def visible(text: str) -> str:
-    """Text with a question mark for whatever could move the cursor or break the line."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 

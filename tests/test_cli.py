@@ -185,13 +185,6 @@ def test_quiet_says_nothing_if_nothing_is_wrong(run: Run, arguments: list[str]) 
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{SCRIPT}\n", "")
 
 
-def test_a_wrong_source_date_is_named(run: Run) -> None:
-    done = run(*DEMO, SOURCE_DATE_EPOCH="today")
-
-    assert done.returncode == 1
-    assert "SOURCE_DATE_EPOCH is 'today'" in done.stderr
-
-
 # --- tasks, show and list -----------------------------------------------------------------
 
 
