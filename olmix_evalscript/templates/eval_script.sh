@@ -148,10 +148,13 @@ choose_step() {
     CHECKPOINT[n]="${RUNS[n]}" STATUS[n]="held back, $found"
     [[ ${complete[n]} == *" ${STEP:-none} "* ]] || continue
     CHECKPOINT[n]="${RUNS[n]}/step$STEP$SUFFIX" STATUS[n]='submitted before'
+    #@begin one_call
+    is_recorded "${CHECKPOINT[n]}" "$MODEL_BACKEND" "${TASKS[@]}" && continue
+    #@end one_call
     #@begin hf_tasks
-    is_recorded "${CHECKPOINT[n]}" hf "${HF_TASKS[@]}" &&
-      #@end hf_tasks
-      is_recorded "${CHECKPOINT[n]}" "$MODEL_BACKEND" "${TASKS[@]}" && continue
+    is_recorded "${CHECKPOINT[n]}" "$MODEL_BACKEND" "${TASKS[@]}" &&
+      is_recorded "${CHECKPOINT[n]}" hf "${HF_TASKS[@]}" && continue
+    #@end hf_tasks
     [ -n "$AGAIN" ] || [ ! -e "$MARKS/$n.maybe" ] || { STATUS[n]=$(<"$MARKS/$n.maybe"); continue; }
     TODO+=("$n") STATUS[n]='ready'
     [ "$found" = "latest step: $STEP" ] || STATUS[n]="ready, but $found"
