@@ -1,6 +1,6 @@
 #!/bin/bash
 #@begin header
-# Evaluate the 2 variants of swarm example (group 58362402) on 1 task.
+# Evaluate the 1 variant of swarm example (group 58362402) on 1 task.
 #@end header
 
 [ -n "${BASH_SOURCE-}" ] || { echo "Run this as: bash FILE" >&2; exit 2; }
@@ -22,7 +22,6 @@ ROOT='s3://ai2-llm/checkpoints/kylel'
 NAME='example-58362402-'
 RUNS=( # [variant]=the folder of its checkpoints
   [0]="$ROOT/${NAME}0000"
-  [1]="$ROOT/${NAME}0001"
 )
 list_files() { list_s3 "$ROOT/$NAME" --delimiter __; } # tensors (__0_0.distcp, ...) as one
 #@end settings
