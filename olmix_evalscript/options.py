@@ -131,16 +131,6 @@ class TaskOptions(Panel, panel="Evaluation"):
 
 
 @dataclass(frozen=True)
-class ExpectedTaskOptions(TaskOptions):
-    """The tasks that were evaluated."""
-
-    without_task: tuple[str, ...] = opt(
-        "--without-task NAME...",
-        "Skip this task, such as one that some variants lack (repeatable).",
-    )
-
-
-@dataclass(frozen=True)
 class EvaluationOptions(TaskOptions):
     """What to evaluate on, and where."""
 
@@ -177,11 +167,7 @@ class SearchOptions(Panel, panel="Finding"):
     )
 
     def source(self) -> ExperimentSource:
-        """Where experiments come from.
-
-        Raises:
-            UsageError: If a workspace is not OWNER/NAME, or options exclude each other.
-        """
+        """Where experiments come from; raises UsageError if options make no sense."""
         for workspace in self.workspace:
             if not re.fullmatch("[^/]+/[^/]+", workspace):
                 raise UsageError(f"--workspace: {workspace!r} is not OWNER/NAME, such as ai2/olmix")
@@ -229,26 +215,20 @@ class VariantOptions(Panel, panel="Variants"):
 
 
 @dataclass(frozen=True)
-class ScriptOptions(Panel, panel="Output"):
-    """Where the script goes."""
+class FileOptions(Panel, panel="Output"):
+    """Where a file goes."""
 
-    output: str | None = opt(
-        "-o, --output FILE",
-        "Script to write; - is stdout. Default: olmix-GROUP_ID.sh in --output-dir.",
-    )
-    output_dir: str | None = opt(
-        "--output-dir DIR", f"Folder of the scripts. Default: {DEFAULT_OUTPUT_DIR}."
-    )
-    force: bool = opt("--force", "Replace a script that was edited.")
+    output: str | None = opt("-o, --output FILE", "File to write; - is stdout.")
 
 
 @dataclass(frozen=True)
-class SnapshotOptions(Panel, panel="Output"):
-    """Where the snapshot goes."""
+class ScriptOptions(FileOptions):
+    """Where the script goes."""
 
-    output: str | None = opt(
-        "-o, --output FILE", "Snapshot to write; - is stdout. Default: GROUP_ID.yaml."
+    output_dir: str | None = opt(
+        "--output-dir DIR", f"Folder of olmix-GROUP_ID.sh. Default: {DEFAULT_OUTPUT_DIR}."
     )
+    force: bool = opt("--force", "Replace a script that was edited.")
 
 
 @dataclass(frozen=True)
@@ -269,6 +249,10 @@ class ShowOptions(TableOptions):
 class FitOptions(Panel, panel="Fit"):
     """What the fit's files are made of, and where they go."""
 
+    without_task: tuple[str, ...] = opt(
+        "--without-task NAME...",
+        "Skip this task, such as one that some variants lack (repeatable).",
+    )
     results: str | None = opt(
         "--results FOLDER",
         "Read the metrics-all.jsonl files in this folder instead of fetching them.",
@@ -290,15 +274,10 @@ class FitOptions(Panel, panel="Fit"):
     force: bool = opt("--force", "Replace a fit.yaml that was edited.")
 
     def __post_init__(self) -> None:
-        if self.results is not None and "://" in self.results:
-            raise UsageError(
-                "--results reads a folder; without it, collect fetches the results of --dashboard"
-            )
         if self.output == "-":
             raise UsageError("--output: collect writes several files, so they cannot go to stdout")
         if self.no_results and (self.results is not None or self.step):
-            other = "--step" if self.results is None else "--results"
-            raise UsageError(f"--no-results cannot be combined with {other}")
+            raise UsageError("--no-results cannot be combined with --results or --step")
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,12 @@ from olmix_evalscript.mixtures import mixtures, write_csv
 from olmix_evalscript.model import Swarm
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
-    ExpectedTaskOptions,
     FitOptions,
     GeneralOptions,
     GroupId,
     SafetyOptions,
     SwarmOptions,
+    TaskOptions,
     VariantOptions,
 )
 from olmix_evalscript.results import Results, fetch, load
@@ -61,7 +61,7 @@ PRIORS_NEEDED = (
 def collect(
     context: typer.Context,
     group_id: GroupId,
-    tasks: ExpectedTaskOptions,
+    tasks: TaskOptions,
     finding: SwarmOptions,
     variants: VariantOptions,
     fit: FitOptions,
@@ -75,7 +75,7 @@ def collect(
     console = general.console(context)
     source = finding.source()
     config = load_config(tasks)
-    metrics = _metrics(tasks, config)
+    metrics = _metrics(tasks, fit.without_task, config)
     warn(task_warnings([metric.task for metric in metrics]), console, safety)
     priors = load_priors(Path(fit.priors)) if fit.priors else None
     folder = Path(fit.output or f"output/fit/olmix-{group_id}")
@@ -125,7 +125,7 @@ def collect(
     console.note(f"Next: {then}")
 
 
-def _metrics(options: ExpectedTaskOptions, config: EvalConfig) -> list[Metric]:
+def _metrics(options: TaskOptions, without: Collection[str], config: EvalConfig) -> list[Metric]:
     """The metrics that are wanted: those that a fit names, unless there are options for tasks.
 
     Raises:
@@ -135,11 +135,11 @@ def _metrics(options: ExpectedTaskOptions, config: EvalConfig) -> list[Metric]:
     if config.metrics and not options.task and not options.task_set:
         metrics = list(config.metrics)
     names = {name for found in metrics for name in (found.task, found.column)}
-    if unknown := set(options.without_task) - names:
+    if unknown := set(without) - names:
         raise UsageError(
             f"--without-task: {listed(unknown)} is not one of the {len(metrics)} tasks"
         )
-    skipped = {*options.without_task, *config.drop_metrics}
+    skipped = {*without, *config.drop_metrics}
     kept = [found for found in metrics if not {found.task, found.column} & skipped]
     if not any(COOKBOOK.has_bpb(found.task) for found in kept):
         raise UsageError("no tasks with bits per byte are left to collect")

@@ -9,7 +9,7 @@ import typer
 from olmix_evalscript.cli import command
 from olmix_evalscript.commands.common import ANYTHING, report_swarm
 from olmix_evalscript.files import write_whole
-from olmix_evalscript.options import GeneralOptions, GroupId, SnapshotOptions, SwarmOptions
+from olmix_evalscript.options import FileOptions, GeneralOptions, GroupId, SwarmOptions
 from olmix_evalscript.snapshot import dump
 from olmix_evalscript.swarm import build_swarm
 
@@ -24,10 +24,13 @@ def snapshot(
     context: typer.Context,
     group_id: GroupId,
     finding: SwarmOptions,
-    output: SnapshotOptions,
+    output: FileOptions,
     general: GeneralOptions,
 ) -> None:
-    """Save what Beaker says about a swarm, without environment variables or secrets."""
+    """Save what Beaker says about a swarm, without environment variables or secrets.
+
+    The file is GROUP_ID.yaml, unless --output names another.
+    """
     console = general.console(context)
     source = finding.source()
     experiments = source.experiments(group_id, console.report)
