@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, quote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.storage import xml_server
 
 PAGE = 1000  # keys, the most that S3 gives at once
 LAST = "\U0010ffff"  # sorts after any other character
@@ -49,36 +49,18 @@ def listing_server(keys: Iterable[str], latency: float) -> Iterator[Listing]:
     """Serve a bucket of any name that holds these keys."""
     listing = Listing(keys, latency)
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(path: str) -> tuple[int, str]:
+        url = urlsplit(path)
+        asked = {name: values[0] for name, values in parse_qs(url.query).items()}
+        prefix = asked.get("prefix", "")
+        after = asked.get("continuation-token") or asked.get("start-after", "")
+        listing.calls[prefix] += 1
+        time.sleep(listing.latency)
+        keys, common, more = listing.page(prefix, asked.get("delimiter", ""), after)
+        return 200, "".join(_xml(url.path.strip("/"), prefix, keys, common, more))
 
-        def do_GET(self) -> None:
-            url = urlsplit(self.path)
-            asked = {name: values[0] for name, values in parse_qs(url.query).items()}
-            prefix = asked.get("prefix", "")
-            after = asked.get("continuation-token") or asked.get("start-after", "")
-            listing.calls[prefix] += 1
-            time.sleep(listing.latency)
-            keys, common, more = listing.page(prefix, asked.get("delimiter", ""), after)
-            body = "".join(_xml(url.path.strip("/"), prefix, keys, common, more)).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/xml")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    listing.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with xml_server(answer) as listing.url:
         yield listing
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _xml(bucket: str, prefix: str, keys: list[str], common: list[str], more: str) -> Iterator[str]:

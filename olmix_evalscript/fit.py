@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from collections import Counter
@@ -15,10 +14,11 @@ import yaml
 
 from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError
+from olmix_evalscript.files import checksum
 from olmix_evalscript.model import FINISHED, Swarm, Variant
 from olmix_evalscript.results import Results
 from olmix_evalscript.tasks import Metric, task_set, task_sets
-from olmix_evalscript.text import listed
+from olmix_evalscript.text import in_words, listed
 
 #: ``proposer.kl_reg``, the pull towards the priors. This value is that of the example in olmix's
 #: docs/cli/fit.md.
@@ -48,7 +48,7 @@ class Collected:
     step: int
     metrics: tuple[Metric, ...]  # those with BPB, in the order asked for
     coverage: tuple[Coverage, ...]  # of all variants
-    bpb: Mapping[str, Mapping[str, float | None]]  # run name to task to its BPB
+    bpb: Mapping[str, Mapping[str, float]]  # run name to task to its BPB
     warnings: tuple[str, ...] = ()
 
     @property
@@ -59,7 +59,7 @@ class Collected:
     def rows(self) -> list[list[float]]:
         """The BPB of each metric for each complete variant."""
         tasks = [metric.task for metric in self.metrics]
-        return [[self.bpb[v.run_name][task] or 0.0 for task in tasks] for v in self.complete]
+        return [[self.bpb[v.run_name][task] for task in tasks] for v in self.complete]
 
 
 def collect(
@@ -97,7 +97,11 @@ def collect(
     if lost := [metric.task for metric in metrics if metric not in left]:
         warnings.append(f"skipped, as the results are without BPB: {listed(lost)}")
     coverage = [_coverage(variant, results, left, step) for variant in swarm.variants]
-    return Collected(step, tuple(left), tuple(coverage), bpb, tuple(warnings))
+    known = {
+        run: {task: value for task, value in found.items() if value is not None}
+        for run, found in bpb.items()
+    }
+    return Collected(step, tuple(left), tuple(coverage), known, tuple(warnings))
 
 
 def options_for(tasks: Collection[str]) -> str:
@@ -132,13 +136,12 @@ def _coverage(variant: Variant, results: Results, metrics: Sequence[Metric], ste
         problems.append(f"without BPB {_by_family(without, metrics)}")
     jobs = [job.experiment for job in variant.evaluations if job.step == step]
     states = Counter(job.status for job in jobs)
-    text = ", ".join(f"{count} {status}" for status, count in states.items()) or "none"
     failed = [f": {job.url}" for job in jobs if job.status == "failed"]
     can_start = states.keys() <= set(FINISHED) and not variant.is_lost
     return Coverage(
         variant,
         problem="; ".join(problems),
-        jobs="".join([text, *failed[:1]]),
+        jobs="".join([in_words(states) or "none", *failed[:1]]),
         needs_evaluation=bool(missing) and can_start,
     )
 
@@ -191,7 +194,7 @@ def fit_yaml(
     }
     text = _dump(data) + (KL_REG_COMMENT if chooses_kl_reg else "") + _dump({"proposer": proposer})
     return (
-        f"# Made by olmix-evalscript. Checksum {_checksum(text)}: collect keeps this file if it "
+        f"# Made by olmix-evalscript. Checksum {checksum(text)}: collect keeps this file if it "
         f"was edited.\n{text}"
     )
 
@@ -199,13 +202,13 @@ def fit_yaml(
 def is_edited(text: str) -> bool:
     """Whether a ``fit.yaml`` is not as it was written."""
     match = _CHECKSUM.match(text)
-    return match is None or match[1] != _checksum(text[match.end() :])
+    return match is None or match[1] != checksum(text[match.end() :])
 
 
 def content_hash(texts: Iterable[str]) -> str:
     """A short name for the contents of files. ``olmix fit`` names its folder by its config alone,
     and reuses the regression of an earlier fit that it finds there."""
-    return _checksum("\0".join(texts))[:8]
+    return checksum("\0".join(texts))[:8]
 
 
 def check_priors(domains: Sequence[str], priors: Priors) -> list[str]:
@@ -227,7 +230,3 @@ def check_priors(domains: Sequence[str], priors: Priors) -> list[str]:
 
 def _dump(data: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=1000)
-
-
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -67,7 +67,7 @@ def generate_eval_script(
     if swarm.unreadable:
         raise InvalidInputError(swarm.unreadable[0])
     swarm = replace(swarm, name=swarm_name or swarm.name)
-    evaluation = Evaluation(tasks=tuple(tasks), dashboard=f"olmix-{group_id}")
+    evaluation = Evaluation(tasks=tuple(tasks), dashboard=swarm.dashboard)
     path = script_path(Path(output_dir), group_id)
     write_script(path, render(swarm, evaluation, today()))
     return path

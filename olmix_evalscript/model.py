@@ -192,6 +192,11 @@ class Swarm:
     created: datetime | None = None  # when its newest experiment was launched, UTC
 
     @property
+    def dashboard(self) -> str:
+        """Where its results are shown, unless another is chosen."""
+        return f"olmix-{self.group_id}"
+
+    @property
     def ready(self) -> tuple[Variant, ...]:
         """The variants whose checkpoints were saved to a storage that outlives the job."""
         return tuple(variant for variant in self.variants if not variant.is_lost)

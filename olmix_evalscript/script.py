@@ -6,7 +6,6 @@ in the scripts that need them. Every value is checked or quoted.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
@@ -21,7 +20,7 @@ from pathlib import Path
 from olmix_evalscript import __version__
 from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
-from olmix_evalscript.files import write_whole
+from olmix_evalscript.files import checksum, write_whole
 from olmix_evalscript.model import FINISHED, Swarm
 from olmix_evalscript.storage import can_read, check_root
 from olmix_evalscript.tasks import check_tasks, task_warnings
@@ -271,8 +270,8 @@ def _is_edited(path: Path) -> bool:
         return False
     except OSError as error:
         raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
-    checksum = _CHECKSUM.search(text)
-    return checksum is None or checksum[1] != _checksum(text)
+    match = _CHECKSUM.search(text)
+    return match is None or match[1] != _checksum(text)
 
 
 def _with_checksum(script: str) -> str:
@@ -285,7 +284,7 @@ def _with_checksum(script: str) -> str:
 def _checksum(script: str) -> str:
     """A checksum of all but itself and the date."""
     text = _MADE_BY.sub(r"\1.", _CHECKSUM.sub("", script, count=1), count=1)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return checksum(text)
 
 
 def script_path(output_dir: Path, group_id: str) -> Path:

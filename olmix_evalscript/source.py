@@ -12,6 +12,7 @@ from olmix_evalscript.errors import SwarmError
 from olmix_evalscript.model import Experiment, Search, Swarm
 from olmix_evalscript.report import Report, Reporting
 from olmix_evalscript.swarm import build_swarm, mentions
+from olmix_evalscript.text import in_words
 
 SCANNED = timedelta(days=30)  # how far back a scan looks without a date
 
@@ -86,7 +87,7 @@ class ExperimentSource:
         if swarm.variants or swarm.unreadable:
             return
         if others := swarm.other_statuses:
-            have = ", ".join(f"{count} {other}" for other, count in Counter(others).most_common())
+            have = in_words(dict(Counter(others).most_common()))
             raise SwarmError(
                 f"none of the {len(others)} variants of {swarm.group_id} is {status} ({have})"
             )

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.mixtures import Mixtures
 from olmix_evalscript.model import Experiment, Swarm, Variant
-from olmix_evalscript.text import counted, printable
+from olmix_evalscript.text import counted, in_words, printable
 
 Row = TypeVar("Row")
 
@@ -59,7 +59,7 @@ class Table(Generic[Row]):
 
 def _as_text(value: Any) -> str:
     if isinstance(value, Mapping):
-        return _in_words(value)
+        return in_words(value)
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)
@@ -82,11 +82,6 @@ def _evaluations(variants: Iterable[Variant]) -> dict[str, int]:
     return _counts({experiment.id: experiment.status for experiment in jobs}.values())
 
 
-def _in_words(counts: Mapping[str, int]) -> str:
-    """Counts as people write them: ``2 succeeded, 1 failed``."""
-    return ", ".join(f"{count} {what}" for what, count in counts.items())
-
-
 # --- variants -----------------------------------------------------------------------------
 
 
@@ -107,7 +102,7 @@ def variant_table(swarm: Swarm) -> Table[Variant]:
         swarm.variants,
         above=[f"{what}: {', '.join(values)}" for what, values in shared.items() if values],
         below=[
-            f"{counted(sum(counts.values()), noun)}: {_in_words(counts)}"
+            f"{counted(sum(counts.values()), noun)}: {in_words(counts)}"
             for noun, counts in totals.items()
             if counts
         ],
@@ -146,7 +141,7 @@ VARIANT_COLUMNS: tuple[Column[Variant], ...] = (
     Column(
         "evaluations",
         lambda v: [{"step": job.step, **_experiment(job.experiment)} for job in v.evaluations],
-        text=lambda v: _in_words(_evaluations([v])),
+        text=lambda v: in_words(_evaluations([v])),
         head="evaluations",
     ),
     Column("user", lambda v: v.run.user),
@@ -193,7 +188,7 @@ def _variants(swarm: Swarm) -> str:
 
 def _short(counts: Mapping[str, int]) -> str:
     """Counts for a narrow column: ``2 ok, 1 failed``."""
-    return _in_words(counts).replace("succeeded", "ok")
+    return in_words(counts).replace("succeeded", "ok")
 
 
 SWARM_COLUMNS: tuple[Column[Swarm], ...] = (

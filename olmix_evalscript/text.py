@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from olmix_evalscript.errors import UsageError
 
@@ -70,6 +70,11 @@ def printable(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """Such as ``1 variant`` or ``2 variants``."""
     return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Counts as people write them: ``2 succeeded, 1 failed``."""
+    return ", ".join(f"{count} {what}" for what, count in counts.items())
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -7,8 +7,8 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NoReturn
@@ -115,13 +115,16 @@ def gs_server(folder: Path, name: str) -> Iterator[Bucket]:
 
 
 @contextmanager
-def denying_s3_server() -> Iterator[str]:
-    """The address of an S3 server that lets nobody in."""
+def xml_server(answer: Callable[[str], tuple[int, str]]) -> Iterator[str]:
+    """The address of a server that answers each path with a status and XML."""
 
-    class Denial(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_GET(self) -> None:
-            body = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
-            self.send_response(403)
+            status, xml = answer(self.path)
+            body = xml.encode()
+            self.send_response(status)
             self.send_header("Content-Type", "application/xml")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -130,10 +133,17 @@ def denying_s3_server() -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Denial)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
+
+
+def denying_s3_server() -> AbstractContextManager[str]:
+    """An S3 server that lets nobody in."""
+    denial = "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+    return xml_server(lambda path: (403, denial))

@@ -40,6 +40,7 @@ from olmix_evalscript.options import (
 )
 from olmix_evalscript.results import Results, fetch, load
 from olmix_evalscript.sanity import FitData, explained, fit_warnings
+from olmix_evalscript.script import script_path
 from olmix_evalscript.tasks import Metric, metric, task_warnings
 from olmix_evalscript.text import listed, ranges
 
@@ -91,7 +92,7 @@ def collect(
     else:
         usable = [metric for metric in metrics if COOKBOOK.has_bpb(metric.task)]
         _note_skipped(console, "no bits per byte", {m.task for m in metrics if m not in usable})
-        results = _results(swarm, tasks.dashboard or f"olmix-{group_id}", fit, usable, console)
+        results = _results(swarm, tasks.dashboard or swarm.dashboard, fit, usable, console)
         collected = collect_results(swarm, results, usable, fit.step)
         _report(collected, results, group_id, safety.allow_partial, console)
         complete = collected.complete
@@ -193,7 +194,7 @@ def _report(
         console.note(line)
     if numbers := [found.variant.number for found in collected.coverage if found.needs_evaluation]:
         only = ranges(numbers).replace(" ", "")
-        line = _line("bash", Path(DEFAULT_OUTPUT_DIR, f"olmix-{group_id}.sh"), "--only", only)
+        line = _line("bash", script_path(Path(DEFAULT_OUTPUT_DIR), group_id), "--only", only)
         console.note(f"To evaluate just these: {line} --step {step} --again")
     if not complete or not allow_partial:
         advice = "Use --allow-partial to write the others."

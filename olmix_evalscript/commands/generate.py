@@ -70,7 +70,7 @@ def generate(
     for group_id in group_ids:
         try:
             swarm = find_swarm(group_id, source, variants, safety, console)
-            dashboard = settings.dashboard or f"olmix-{group_id}"
+            dashboard = settings.dashboard or swarm.dashboard
             text = render(swarm, replace(settings, dashboard=dashboard), today())
             _write(group_id, text, output, console)
         except EvalScriptError as error:
