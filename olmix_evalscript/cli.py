@@ -27,7 +27,7 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def main() -> NoReturn:
-    """Run the command line; what stands after ``--`` is for olmo-cookbook-eval."""
+    """Run the command line; what stands after ``--`` is for the evaluator."""
     open_streams()
     console = Console()
     words = sys.argv[1:] or ["--help"]
@@ -63,7 +63,7 @@ def _wrong_usage(error: Any) -> str:
     command = error.ctx.command_path if getattr(error, "ctx", None) else PROGRAM
     hint = f"Try `{command} --help`."
     if type(error).__name__ == "NoSuchOption" and command.endswith(" generate"):
-        hint += " Options of olmo-cookbook-eval go after --."
+        hint += " Options of the evaluator go after --."
     message = error.format_message().rstrip(".")
     return f"{message}{'' if message.endswith('?') else '.'} {hint}"
 

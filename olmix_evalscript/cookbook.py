@@ -6,35 +6,22 @@ c226eb6a. `COOKBOOK`, at the end, is what the rest of the tool uses.
 
 from __future__ import annotations
 
-import getopt
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from olmix_evalscript.errors import FitError, UsageError
-from olmix_evalscript.evaluator import Backend, Evaluator, Result
+from olmix_evalscript.evaluator import SAVED, Backend, Evaluator, Result
 
 COMMAND = "olmo-cookbook-eval"
-DEFAULT_PRIORITY = "normal"
 
-#: The files that OLMo-core's ``Checkpointer.latest_checkpoint`` asks for.
-_SAVED = Backend("", ("/.metadata.json", "/model_and_optim/.metadata", "/train/rank0.pt"))
 #: A conversion to Hugging Face format writes its config before its weights; model.safetensors
 #: stands for any form of the weights.
 _CONVERTED = Backend("-hf", ("-hf/config.json", "-hf/model.safetensors"))
-BACKENDS = {"olmo_core": _SAVED, "hf": _CONVERTED, "vllm": _CONVERTED}
-#: Tasks that do not run on vllm; hf runs them.
-NOT_ON_VLLM = ("ultrachat_masked_ppl", "wildchat_masked_ppl")
 
-#: Tasks that it drops without a word: ``EXCLUDE_FROM_LAUNCH`` in cookbook/eval/evaluation.py.
-NEVER_LAUNCHED = re.compile(r"mmlu_.*:bpb::olmes|lambada:bpb|.*:pass_at_.*")
-
-# --- options of its evaluate command -------------------------------------------------------
-
-#: Each with its letter, if it has one, and = if it takes a value.
 _OPTIONS = """
     c/cluster= d/dashboard= b/budget= w/workspace= t/tasks= p/partition-size= y/priority=
     n/num-gpus= x/extra-args= s/huggingface-secret= j/aws-access-key-id= k/aws-secret-access-key=
@@ -46,7 +33,7 @@ _OPTIONS = """
     vllm-use-v1-spec no-vllm-use-v1-spec use-backend-in-run-name no-use-backend-in-run-name
     backfill no-backfill
 """.split()  # noqa: SIM905
-_SECRET = "is a secret, and the script is for all to read: set it in your environment"
+_SECRETS = ("huggingface-secret", "aws-access-key-id", "aws-secret-access-key")
 _REFUSED = {
     "cluster": "is --eval-cluster here, before the --",
     "dashboard": "goes before the --",
@@ -56,66 +43,34 @@ _REFUSED = {
     "dry-run": "is an option of the script itself",
     "help": "would submit nothing",
     "version": "would submit nothing",
-    "huggingface-secret": _SECRET,
-    "aws-access-key-id": _SECRET,
-    "aws-secret-access-key": _SECRET,
+    **dict.fromkeys(
+        _SECRETS, "is a secret, and the script is for all to read: set it in your environment"
+    ),
 }
 
+# --- tasks ---------------------------------------------------------------------------------
 
-def parse_arguments(arguments: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """Read what is to be passed on to its evaluate command.
+#: Tasks that it drops without a word: ``EXCLUDE_FROM_LAUNCH`` in cookbook/eval/evaluation.py.
+_NEVER_LAUNCHED = re.compile(r"mmlu_.*:bpb::olmes|lambada:bpb|.*:pass_at_.*")
 
-    Returns:
-        The priority, and all other options as ``--name=value`` or ``--name``, in order.
+
+def task_name(task: str) -> str:
+    """Return the name of a task, which is olmo-cookbook's own.
 
     Raises:
-        UsageError: If it has no such option, or the script sets that option itself.
+        UsageError: If it launches nothing for it.
     """
-    long = {option.rpartition("/")[2] for option in _OPTIONS}
-    letters = {option[0]: option[2:] for option in _OPTIONS if "/" in option}
-    short = "".join(f"{letter}{':' * name.endswith('=')}" for letter, name in letters.items())
-    try:
-        pairs, rest = getopt.gnu_getopt(list(arguments), short, sorted(long))
-    except getopt.GetoptError as error:
-        raise UsageError(
-            f"after --: {error}. If {COMMAND} has it, add it to EVAL_ARGS in the script."
-        ) from None
-    if rest:
-        raise UsageError(f"after --: {rest[0]!a} is not an option of {COMMAND}")
-    priority, others = DEFAULT_PRIORITY, []
-    for option, value in pairs:
-        name = letters.get(option.lstrip("-"), option.lstrip("-")).rstrip("=")
-        if name in _REFUSED:
-            raise UsageError(f"after --: --{name} {_REFUSED[name]}")
-        if not value.isprintable():
-            raise UsageError(f"after --: the value {value!a} of --{name} is not plain text")
-        if name == "priority":
-            priority = value
-        else:
-            others.append(f"--{name}={value}" if f"{name}=" in long else f"--{name}")
-    return priority, tuple(others)
+    if _NEVER_LAUNCHED.fullmatch(task):
+        raise UsageError(f"{COMMAND} launches nothing for {task}; use the task without :bpb")
+    return task
 
 
-# --- clusters ------------------------------------------------------------------------------
+def has_bpb(task: str) -> bool:
+    """Whether a task has bits per byte. Multiple choice and masked perplexity have none.
 
-#: Names of several clusters at once, then those of single ones.
-KNOWN_CLUSTERS = """
-    aus aus80g goog h100 a100 l40 80g
-    ai2/jupiter ai2/neptune ai2/saturn ai2/ceres ai2/augusta ai2/titan
-    ai2/allennlp ai2/phobos ai2/prior ai2/rhea ai2/triton
-""".split()  # noqa: SIM905
-
-
-def cluster_name(name: str) -> str:
-    """Today's name of a cluster. Former ones, such as ``ai2/jupiter-cirrascale-2``, are longer."""
-    return name.partition("-")[0]
-
-
-def cluster_warnings(name: str) -> list[str]:
-    """Warn of a name that olmo-cookbook-eval does not know."""
-    if cluster_name(name) in KNOWN_CLUSTERS:
-        return []
-    return [f"unknown cluster {name}; olmo-cookbook-eval knows {', '.join(KNOWN_CLUSTERS)}"]
+    Source: ``make_bpb_name`` in cookbook/eval/results.py.
+    """
+    return not re.search(r":mc(?=:|$)|_masked_ppl$", task)
 
 
 # --- results -------------------------------------------------------------------------------
@@ -177,24 +132,19 @@ def _result(record: Any, metadata: Any, location: str) -> Result:
     )
 
 
-def has_bpb(task: str) -> bool:
-    """Whether a task has bits per byte. Multiple choice and masked perplexity have none.
-
-    Source: ``make_bpb_name`` in cookbook/eval/results.py.
-    """
-    return not re.search(r":mc(?=:|$)|_masked_ppl$", task)
-
-
 COOKBOOK = Evaluator(
-    default_cluster="aus",
-    default_priority=DEFAULT_PRIORITY,
-    cluster_warnings=cluster_warnings,
-    backends=BACKENDS,
-    not_on_vllm=NOT_ON_VLLM,
-    never_launched=NEVER_LAUNCHED,
-    parse_arguments=parse_arguments,
+    name="olmo-cookbook",
+    command=COMMAND,
+    environment="in the olmo-cookbook environment",
+    clusters=("aus", "aus80g", "goog", "h100", "a100", "l40", "80g"),
+    backends={"olmo_core": SAVED, "hf": _CONVERTED, "vllm": _CONVERTED},
+    options=_OPTIONS,
+    refused=_REFUSED,
+    not_on_vllm=("ultrachat_masked_ppl", "wildchat_masked_ppl"),
+    task_name=task_name,
+    result_task=str,
+    has_bpb=has_bpb,
     results_url="s3://ai2-llm/evaluation/{dashboard}/",
     results_suffix="metrics-all.jsonl",  # other files lie beside them
     read_results=read_results,
-    has_bpb=has_bpb,
 )

@@ -5,19 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import typer
 
 from olmix_evalscript.console import Console
+from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import UsageError
+from olmix_evalscript.evaluator import Evaluator
 from olmix_evalscript.model import STATUSES, Search
-from olmix_evalscript.source import ExperimentSource
+from olmix_evalscript.olmo_eval import OLMO_EVAL
+from olmix_evalscript.source import ExperimentSource, parse_since
 from olmix_evalscript.storage import STORAGES, check_root
 from olmix_evalscript.text import check_group_id, check_name
 
+EVALUATORS = {evaluator.name: evaluator for evaluator in (COOKBOOK, OLMO_EVAL)}
 DEFAULT_OUTPUT_DIR = "output/eval_scripts"
 
 
@@ -34,7 +38,7 @@ class Session:
     """What every subcommand gets."""
 
     console: Console
-    extra_arguments: tuple[str, ...]  # for olmo-cookbook-eval
+    extra_arguments: tuple[str, ...]  # for the evaluator
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,10 @@ def opt(
     default: object = None,
     parse: Callable[[str], object] | None = None,
 ) -> Any:
-    """An option, as the default of a field.
+    """An option, as the default of a field; ``parse`` turns its text into the field's value.
 
-    Args:
-        form: Its names and, unless it is a flag, what the help calls its value, with dots if it may
-            be repeated: ``-v, --verbose``, ``--author USER``, ``-t, --task NAME...``.
-        help: What it does.
-        default: The field's value where the option is missing.
-        parse: Turns its text into the field's value, or raises `UsageError`.
+    Its form is ``-v, --verbose`` of a flag, ``--author USER`` where it takes a value, and
+    ``-t, --task NAME...`` where it may be repeated.
     """
     names, _, value = form.replace(", ", ",").partition(" ")
     kind: Any = str
@@ -77,23 +77,6 @@ def opt(
         show_default=False,
     )
     return field(default=default, metadata={"typer": option, "kind": kind, "parse": parse})
-
-
-def parse_since(text: str) -> datetime:
-    """The moment that --since means, in UTC.
-
-    Raises:
-        UsageError: If it is neither a date nor an age.
-    """
-    try:
-        if age := re.fullmatch(r"([0-9]{1,4})([hdw])", text):
-            unit = {"h": "hours", "d": "days", "w": "weeks"}[age[2]]
-            return datetime.now(timezone.utc) - timedelta(**{unit: int(age[1])})
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc)
-    except ValueError:
-        raise UsageError(
-            f"--since: {text!r} is not a date: expected one such as 2026-01-31, or 30d, 2w, 12h"
-        ) from None
 
 
 def _matching(
@@ -111,8 +94,16 @@ def _matching(
 
 @dataclass(frozen=True)
 class TaskOptions(Panel, panel="Evaluation"):
-    """The tasks of an evaluation, and its dashboard."""
+    """The evaluator, the tasks and the dashboard of an evaluation."""
 
+    evaluator: Evaluator = opt(
+        "--evaluator NAME",
+        f"{' or '.join(EVALUATORS)}. Default: olmo-cookbook.",
+        default=COOKBOOK,
+        parse=_matching(
+            "--evaluator", "|".join(EVALUATORS), " or ".join(EVALUATORS), EVALUATORS.__getitem__
+        ),
+    )
     config: str | None = opt(
         "--config FILE",
         "Launch YAML with eval_tasks, eval_cluster or eval_model_backend, keys of this tool; or "

@@ -20,6 +20,7 @@ from pathlib import Path
 from olmix_evalscript import __version__
 from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
+from olmix_evalscript.evaluator import PRIORITIES, Evaluator
 from olmix_evalscript.files import checksum, write_whole
 from olmix_evalscript.model import FINISHED, Swarm
 from olmix_evalscript.storage import can_read, check_root
@@ -37,10 +38,11 @@ class Evaluation:
 
     tasks: tuple[str, ...]
     dashboard: str
-    cluster: str = COOKBOOK.default_cluster
-    model_backend: str = "olmo_core"  # one of its backends
-    priority: str = COOKBOOK.default_priority
-    arguments: tuple[str, ...] = ()  # other options of olmo-cookbook-eval, one a word
+    evaluator: Evaluator = COOKBOOK
+    cluster: str = "aus"
+    model_backend: str = "olmo_core"  # one of the evaluator's backends
+    priority: str = "normal"  # one of PRIORITIES
+    arguments: tuple[str, ...] = ()  # other options of the evaluator, one a word
 
 
 def check_evaluation(evaluation: Evaluation) -> Evaluation:
@@ -52,26 +54,22 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     if evaluation.dashboard:
         check_name("dashboard", evaluation.dashboard)
     check_cluster("evaluation cluster", evaluation.cluster)
-    if evaluation.model_backend not in COOKBOOK.backends:
-        raise UsageError(
-            f"{evaluation.model_backend!r} is not a model backend: expected "
-            f"{', '.join(COOKBOOK.backends)}"
-        )
-    if evaluation.priority not in ("low", "normal", "high", "urgent"):
-        raise UsageError(
-            f"{evaluation.priority!r} is not a priority: expected low, normal, high or urgent"
-        )
-    tasks = check_tasks(evaluation.tasks)
-    if never := [task for task in tasks if COOKBOOK.never_launched.fullmatch(task)]:
-        raise UsageError(
-            f"olmo-cookbook-eval launches nothing for {', '.join(never)}; use the task without :bpb"
-        )
-    return replace(evaluation, tasks=tasks)
+    for what, value, expected in (
+        ("model backend", evaluation.model_backend, evaluation.evaluator.backends),
+        ("priority", evaluation.priority, PRIORITIES),
+    ):
+        if value not in expected:
+            raise UsageError(f"{value!r} is not a {what}: expected {', '.join(expected)}")
+    return replace(evaluation, tasks=check_tasks(evaluation.tasks))
 
 
 def evaluation_warnings(evaluation: Evaluation) -> list[str]:
     """Warn about names that may be typed wrong, a line each."""
-    return [*task_warnings(evaluation.tasks), *COOKBOOK.cluster_warnings(evaluation.cluster)]
+    evaluator = evaluation.evaluator
+    warnings = task_warnings(evaluation.tasks) + evaluator.cluster_warnings(evaluation.cluster)
+    if skipped := [task for task in evaluation.tasks if task in evaluator.skipped]:
+        warnings.append(f"skipped, {evaluator.name} does not have them: {', '.join(skipped)}")
+    return warnings
 
 
 def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
@@ -94,26 +92,30 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
     if not swarm.ready:
         raise SwarmError(f"no variant of {swarm.group_id} has checkpoints left to evaluate")
     roots = list(dict.fromkeys(check_root(variant.checkpoint_root) for variant in swarm.ready))
+    evaluator, backend = evaluation.evaluator, evaluation.model_backend
     for root in roots:
-        if not can_read(evaluation.cluster, root):
-            raise InvalidInputError(
-                f"the cluster {evaluation.cluster} cannot read checkpoints on {root}; "
-                "try --eval-cluster aus"
-            )
-    backend, tasks = evaluation.model_backend, evaluation.tasks
+        _check_reach(evaluator, evaluation.cluster, root)
+    tasks = check_tasks(
+        evaluator.task_name(task) for task in evaluation.tasks if task not in evaluator.skipped
+    )
     hf_tasks: tuple[str, ...] = ()
     if backend == "vllm":
-        hf_tasks = tuple(task for task in tasks if task in COOKBOOK.not_on_vllm)
+        hf_tasks = tuple(task for task in tasks if task in evaluator.not_on_vllm)
         tasks = tuple(task for task in tasks if task not in hf_tasks)
     if not tasks:
         backend, tasks, hf_tasks = "hf", hf_tasks, ()
-    evaluation = replace(evaluation, model_backend=backend, tasks=tasks)
-    kept = {_storage(root) for root in roots}
-    kept |= {"hf_tasks" if hf_tasks else "one_call"}
-    kept |= {"converted"} if COOKBOOK.backends[backend].suffix else set()
+    kept = {evaluator.name, *map(_storage, roots), "hf_tasks" if hf_tasks else "one_call"}
+    kept |= {"converted"} if evaluator.backends[backend].suffix else set()
     written = {
         "header": _header(swarm, evaluation, len(tasks) + len(hf_tasks), today),
-        "settings": [*_settings(swarm, evaluation, hf_tasks), "", *_variants(swarm, roots)],
+        "settings": [
+            *_settings(swarm, replace(evaluation, model_backend=backend)),
+            "",
+            *_variants(swarm, roots),
+            "",
+            *_array("TASKS", tasks),
+            *(_array("HF_TASKS", hf_tasks, "do not run on vllm") if hf_tasks else ()),
+        ],
     }
 
     def fill(block: re.Match[str]) -> str:
@@ -123,8 +125,19 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
 
     text = (files("olmix_evalscript") / "templates" / "eval_script.sh").read_text(encoding="utf-8")
     return _with_checksum(
-        re.sub(r"^ *#@begin ([\w ]+)\n(.*?)^ *#@end \1\n", fill, text, flags=re.M | re.S)
+        re.sub(r"^ *#@begin ([\w -]+)\n(.*?)^ *#@end \1\n", fill, text, flags=re.M | re.S)
     )
+
+
+def _check_reach(evaluator: Evaluator, cluster: str, root: str) -> None:
+    """Refuse a cluster or a folder of checkpoints that an evaluation cannot use."""
+    for place, reason in evaluator.out_of_reach.items():
+        if re.search(place, f"{cluster} {root}"):
+            raise InvalidInputError(f"{evaluator.name} {reason}")
+    if not can_read(cluster, root):
+        raise InvalidInputError(
+            f"the cluster {cluster} cannot read checkpoints on {root}; try --eval-cluster aus"
+        )
 
 
 def _storage(root: str) -> str:
@@ -133,6 +146,7 @@ def _storage(root: str) -> str:
 
 
 def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> list[str]:
+    evaluator = evaluation.evaluator
     lines = [
         f"Evaluate the {counted(len(swarm.ready), 'variant')} of swarm {swarm.name} "
         f"(group {swarm.group_id}) on {counted(tasks, 'task')}.",
@@ -152,9 +166,9 @@ def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> li
             )
         lines.append("")
     lines += [
-        "Run it in the olmo-cookbook environment: bash FILE [OPTIONS]",
+        f"Run it {evaluator.environment}: bash FILE [OPTIONS]",
         "  --list        show each variant's checkpoint, or why it is held back; submit nothing",
-        "  --dry-run     pass --dry-run on to olmo-cookbook-eval; submit and record nothing",
+        f"  --dry-run     pass --dry-run on to {evaluator.command}; submit and record nothing",
         "  --only LIST   only these variants, such as 0,3,5-9",
         "  --step N      evaluate step N; by default the latest of more than half of all variants",
         "  --again       also submit what was submitted before; by default it is skipped",
@@ -165,8 +179,9 @@ def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> li
     return [f"# {printable(line)}".rstrip() for line in lines]
 
 
-def _settings(swarm: Swarm, evaluation: Evaluation, hf_tasks: Sequence[str]) -> list[str]:
-    backend = COOKBOOK.backends[evaluation.model_backend]
+def _settings(swarm: Swarm, evaluation: Evaluation) -> list[str]:
+    evaluator = evaluation.evaluator
+    backend = evaluator.backends[evaluation.model_backend]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     unfinished = ""
     if training:
@@ -176,12 +191,10 @@ def _settings(swarm: Swarm, evaluation: Evaluation, hf_tasks: Sequence[str]) -> 
         f"DASHBOARD={_quote(evaluation.dashboard)}",
         f"CLUSTER={_quote(evaluation.cluster)}",
         f"PRIORITY={_quote(evaluation.priority)}",
-        f"MODEL_BACKEND={_quote(evaluation.model_backend)} SUFFIX={_quote(backend.suffix)}"
-        f" # it reads stepN{backend.suffix}",
+        f"EVALUATOR={_quote(evaluator.command)} MODEL_BACKEND={_quote(evaluation.model_backend)} "
+        f"SUFFIX={_quote(backend.suffix)} # it reads stepN{backend.suffix}",
         f"NEEDED={_quote(' '.join(backend.needed))} # else stepN is incomplete",
-        *_array("EVAL_ARGS", evaluation.arguments, "other options of olmo-cookbook-eval"),
-        *_array("TASKS", evaluation.tasks),
-        *(_array("HF_TASKS", hf_tasks, "do not run on vllm") if hf_tasks else ()),
+        *_array("EVAL_ARGS", evaluation.arguments, f"other options of {evaluator.command}"),
         f"UNFINISHED={_quote(unfinished)} # which variants had not finished when this was made",
     ]
 
@@ -234,14 +247,10 @@ def _array(name: str, values: Sequence[str], comment: str = "") -> list[str]:
     remark = f" # {comment}" if comment else ""
     if not values:
         return [f"{name}=(){remark}"]
-    lines = [f"{name}=({remark}"]
-    line = " "
-    for word in map(shlex.quote, values):
-        if len(line) + 1 + len(word) > WIDTH and line.strip():
-            lines.append(line)
-            line = " "
-        line += f" {word}"
-    return [*lines, line, ")"]
+    # A blank within quotes is no place for the end of a line.
+    words = " ".join(shlex.quote(value).replace(" ", "\0") for value in values)
+    lines = textwrap.wrap(words, WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    return [f"{name}=({remark}", *("  " + line.replace("\0", " ") for line in lines), ")"]
 
 
 # --- the file ------------------------------------------------------------------------------

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from olmix_evalscript.errors import SwarmError
+from olmix_evalscript.errors import SwarmError, UsageError
 from olmix_evalscript.model import Experiment, Search, Swarm
 from olmix_evalscript.report import Report, Reporting
 from olmix_evalscript.swarm import build_swarm, mentions
 from olmix_evalscript.text import in_words
 
 SCANNED = timedelta(days=30)  # how far back a scan looks without a date
+
+
+def parse_since(text: str) -> datetime:
+    """The moment that --since means, in UTC.
+
+    Raises:
+        UsageError: If it is neither a date nor an age.
+    """
+    try:
+        if age := re.fullmatch(r"([0-9]{1,4})([hdw])", text):
+            unit = {"h": "hours", "d": "days", "w": "weeks"}[age[2]]
+            return datetime.now(timezone.utc) - timedelta(**{unit: int(age[1])})
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise UsageError(
+            f"--since: {text!r} is not a date: expected one such as 2026-01-31, or 30d, 2w, 12h"
+        ) from None
 
 
 @dataclass(frozen=True)

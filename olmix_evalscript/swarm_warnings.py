@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
-from olmix_evalscript.cookbook import cluster_name
 from olmix_evalscript.errors import TrainerCommandError
+from olmix_evalscript.evaluator import cluster_name
 from olmix_evalscript.model import TrainerRun, Variant
 from olmix_evalscript.text import shown, variants_named
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from olmix_evalscript.errors import UsageError
-from olmix_evalscript.options import SearchOptions, SwarmOptions, parse_since
+from olmix_evalscript.options import SearchOptions, SwarmOptions
+from olmix_evalscript.source import parse_since
 
 
 @pytest.mark.parametrize("workspace", ["oe-data", "ai2/", "/oe-data", "ai2/oe/data"])

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from olmix_evalscript import snapshot
-from olmix_evalscript.cookbook import parse_arguments
+from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
 from olmix_evalscript.model import Swarm, Variant
 from olmix_evalscript.script import Evaluation, render, write_script
@@ -156,7 +156,7 @@ def test_tasks_that_vllm_cannot_run_alone_are_run_by_hf() -> None:
         ({"dashboard": "a'b"}, "dashboard"),
         ({"cluster": "a;b"}, "cluster"),
         ({"model_backend": "tgi"}, "not a model backend"),
-        ({"priority": "URGENT"}, "not a priority: expected low, normal, high or urgent"),
+        ({"priority": "URGENT"}, "not a priority: expected low, normal, high, urgent"),
     ],
 )
 def test_an_invalid_evaluation_is_refused(change: dict[str, object], reason: str) -> None:
@@ -186,7 +186,7 @@ def test_a_cluster_of_google_cannot_read_weka(cluster: str) -> None:
 def test_arguments_are_read_as_olmo_cookbook_reads_them(
     arguments: list[str], priority: str, others: tuple[str, ...]
 ) -> None:
-    assert parse_arguments(arguments) == (priority, others)
+    assert COOKBOOK.parse_arguments(arguments) == (priority, others)
 
 
 @pytest.mark.parametrize(
@@ -209,12 +209,12 @@ def test_arguments_that_the_script_sets_or_that_do_not_exist_are_refused(
     arguments: list[str], reason: str
 ) -> None:
     with pytest.raises(UsageError, match=reason):
-        parse_arguments(arguments)
+        COOKBOOK.parse_arguments(arguments)
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"])))
 def test_a_value_reaches_bash_as_it_was_given(value: str) -> None:
-    _, arguments = parse_arguments(["--model-args", value if value.isprintable() else "x"])
+    _, arguments = COOKBOOK.parse_arguments(["--model-args", value if value.isprintable() else "x"])
     script = render(swarm(variant(0)), replace(EVALUATION, arguments=arguments), TODAY)
 
     assert settings(script, "EVAL_ARGS") == list(arguments)

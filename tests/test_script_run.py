@@ -534,7 +534,7 @@ def test_another_way_to_run_it_than_bash_with_a_file_is_refused(
 def test_olmo_cookbook_must_be_there(four: Desk) -> None:
     (four.bin / "olmo-cookbook-eval").unlink()
 
-    assert "Activate the olmo-cookbook environment first" in four.run().stderr
+    assert "There is no olmo-cookbook-eval: activate its environment" in four.run().stderr
 
 
 # --- the question -------------------------------------------------------------------------

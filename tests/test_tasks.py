@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from olmix_evalscript.cookbook import cluster_warnings
+from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import InvalidInputError, UsageError
 from olmix_evalscript.tasks import (
     OLMO3_OFFLINE_TASKS,
@@ -79,14 +79,14 @@ def test_an_unknown_name_comes_with_the_nearest_known_one(typed: str, meant: str
 
 
 def test_an_unknown_cluster_comes_with_the_known_ones() -> None:
-    (warning,) = cluster_warnings("jupiter")
+    (warning,) = COOKBOOK.cluster_warnings("jupiter")
 
     assert warning.startswith("unknown cluster jupiter; olmo-cookbook-eval knows aus, aus80g, ")
 
 
 @pytest.mark.parametrize("name", ["aus", "ai2/jupiter", "ai2/jupiter-cirrascale-2"])
 def test_a_known_cluster_gives_no_warning_under_its_former_name_either(name: str) -> None:
-    assert cluster_warnings(name) == []
+    assert COOKBOOK.cluster_warnings(name) == []
 
 
 def test_outlandish_names_are_used_as_written() -> None:

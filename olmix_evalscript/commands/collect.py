@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -13,7 +14,6 @@ from olmix_evalscript.cli import command
 from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_config, warn
 from olmix_evalscript.config import EvalConfig, load_priors
 from olmix_evalscript.console import Console
-from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import FitError, UsageError
 from olmix_evalscript.files import write_all
 from olmix_evalscript.fit import (
@@ -90,9 +90,15 @@ def collect(
         texts = {"ratios.csv": write_csv(swarm.variants, domains, ratios)}
         then = "run collect without --no-results once the evaluations have finished"
     else:
-        usable = [metric for metric in metrics if COOKBOOK.has_bpb(metric.task)]
-        _note_skipped(console, "no bits per byte", {m.task for m in metrics if m not in usable})
-        results = _results(swarm, tasks.dashboard or swarm.dashboard, fit, usable, console)
+        evaluator = tasks.evaluator
+        without_bpb = [m for m in metrics if not evaluator.has_bpb(m.task)]
+        _note_skipped(console, "no bits per byte", {metric.task for metric in without_bpb})
+        usable = [
+            replace(metric, task=evaluator.result_task(metric.task))
+            for metric in metrics
+            if metric not in without_bpb
+        ]
+        results = _results(swarm, tasks, fit, usable, console)
         collected = collect_results(swarm, results, usable, fit.step)
         _report(collected, results, group_id, safety.allow_partial, console)
         complete = collected.complete
@@ -142,7 +148,7 @@ def _metrics(options: TaskOptions, without: Collection[str], config: EvalConfig)
         )
     skipped = {*without, *config.drop_metrics}
     kept = [found for found in metrics if not {found.task, found.column} & skipped]
-    if not any(COOKBOOK.has_bpb(found.task) for found in kept):
+    if not any(options.evaluator.has_bpb(found.task) for found in kept):
         raise UsageError("no tasks with bits per byte are left to collect")
     return kept
 
@@ -159,15 +165,20 @@ def _check_relaunches(swarm: Swarm) -> None:
 
 
 def _results(
-    swarm: Swarm, dashboard: str, fit: FitOptions, metrics: Sequence[Metric], console: Console
+    swarm: Swarm,
+    options: TaskOptions,
+    fit: FitOptions,
+    metrics: Sequence[Metric],
+    console: Console,
 ) -> Results:
+    evaluator, dashboard = options.evaluator, options.dashboard or swarm.dashboard
     folder = Path(fit.results or f"output/results/{dashboard}")
     run_names = [variant.run_name for variant in swarm.variants]
     with console.report() as report:
         if fit.results is None:
-            fetch(COOKBOOK, dashboard, folder, report.status)
+            fetch(evaluator, dashboard, folder, report.status)
         report.status(f"Reading {folder}")
-        results = load(COOKBOOK, folder, run_names, [metric.task for metric in metrics])
+        results = load(evaluator, folder, run_names, [metric.task for metric in metrics])
     if not results.tasks:
         raise FitError(
             f"no results of {swarm.group_id}'s runs in {folder}, but of {listed(results.others)}"

@@ -11,8 +11,8 @@ import typer
 from olmix_evalscript.cli import EXIT_FAILED, command
 from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_config, warn
 from olmix_evalscript.console import Console
-from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import EvalScriptError, UsageError
+from olmix_evalscript.evaluator import Evaluator
 from olmix_evalscript.options import (
     DEFAULT_OUTPUT_DIR,
     EvaluationOptions,
@@ -55,7 +55,7 @@ def generate(
 ) -> None:
     """Write the script that evaluates a swarm, and print its path.
 
-    Arguments after -- are options of olmo-cookbook-eval, written into the script.
+    Arguments after -- are options of the evaluator, written into the script.
     """
     console = general.console(context)
     source = finding.source()
@@ -72,7 +72,7 @@ def generate(
             swarm = find_swarm(group_id, source, variants, safety, console)
             dashboard = settings.dashboard or swarm.dashboard
             text = render(swarm, replace(settings, dashboard=dashboard), today())
-            _write(group_id, text, output, console)
+            _write(group_id, text, settings.evaluator, output, console)
         except EvalScriptError as error:
             console.error(error)
             failed.append(group_id)
@@ -82,7 +82,9 @@ def generate(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _write(group_id: str, text: str, output: ScriptOptions, console: Console) -> None:
+def _write(
+    group_id: str, text: str, evaluator: Evaluator, output: ScriptOptions, console: Console
+) -> None:
     if output.output == "-":
         console.data(text)
         return
@@ -91,18 +93,19 @@ def _write(group_id: str, text: str, output: ScriptOptions, console: Console) ->
     write_script(path, text, force=output.force)
     console.data(f"{path}\n")
     script = shlex.quote(str(path))
-    console.hint(f"Next, in the olmo-cookbook environment: bash {script} --list")
+    console.hint(f"Next, {evaluator.environment}: bash {script} --list")
 
 
 def _settings(options: EvaluationOptions, arguments: tuple[str, ...]) -> Evaluation:
     """Options before the config file, the config file before the defaults; the dashboard is empty
     unless it was named."""
     config = load_config(options)
-    priority, others = COOKBOOK.parse_arguments(arguments)
+    priority, others = options.evaluator.parse_arguments(arguments)
     return check_evaluation(
         Evaluation(
             tasks=choose_tasks(options, config),
             dashboard=options.dashboard or "",
+            evaluator=options.evaluator,
             cluster=options.eval_cluster or config.cluster or Evaluation.cluster,
             model_backend=options.model_backend or config.model_backend or Evaluation.model_backend,
             priority=priority,

@@ -4,33 +4,23 @@
 #@end header
 
 [ -n "${BASH_SOURCE-}" ] || { echo "Run this as: bash FILE" >&2; exit 2; }
-
 #@begin settings
-GROUP_ID='58362402'
-DASHBOARD='olmix-58362402'
-CLUSTER='aus'
-PRIORITY='normal'
-MODEL_BACKEND='olmo_core' SUFFIX=''
+GROUP_ID='58362402' DASHBOARD='olmix-58362402'
+CLUSTER='aus' PRIORITY='normal' UNFINISHED=''
+EVALUATOR='olmo-cookbook-eval' MODEL_BACKEND='olmo_core' SUFFIX=''
 NEEDED='/.metadata.json /model_and_optim/.metadata /train/rank0.pt' # all in a complete stepN
 EVAL_ARGS=()
-TASKS=(
-  arc_easy:rc::olmes:full
-)
-UNFINISHED=''
-
 ROOT='s3://ai2-llm/checkpoints/kylel'
-NAME='example-58362402-'
-RUNS=( # [variant]=the folder of its checkpoints
-  [0]="$ROOT/${NAME}0000"
-)
-list_files() { list_s3 "$ROOT/$NAME" --delimiter __; } # tensors (__0_0.distcp, ...) as one
+RUNS=([0]="$ROOT/example-58362402-0000") # [variant]=the folder of its checkpoints
+list_files() { list_s3 "$ROOT/example-58362402-0000" --delimiter __; } # tensors as one
+TASKS=(arc_easy:rc::olmes:full)
 #@end settings
 
 # --- From here on all scripts for this storage and backend are the same. --------------------------
 RECORD="$0.submitted" # a line for each successful submission; delete one to submit it again
 LOCK="$RECORD.lock"   # a folder, while a run of this script submits
 OWN="$LOCK/$$@$(uname -n)" # our file in it
-LOGS="$0.logs"        # what olmo-cookbook-eval says of each variant
+LOGS="$0.logs"        # what $EVALUATOR says of each variant
 set -o pipefail
 
 warn() { printf '%s\n' "$*" >&2; }
@@ -191,9 +181,18 @@ evaluate() { # slot, checkpoint, backend, tasks
   #@begin hf_tasks
   ! is_recorded "${@:2}" || return 0
   #@end hf_tasks
+  #@begin olmo-cookbook
   [ "$JOBS" -eq 1 ] || args+=(--env-name "oe-eval-venv-$1") # two calls would race for one
   olmo-cookbook-eval evaluate "$2" --dashboard "$DASHBOARD" --cluster "$CLUSTER" \
     --priority "$PRIORITY" --model-backend "$3" "${args[@]}" "${tasks[@]/#/--tasks=}" || return
+  #@end olmo-cookbook
+  #@begin olmo-eval
+  local run="${2%/*}" # what follows --harness is its settings
+  olmo-eval beaker launch --name "${run##*/}_${2##*/}" --model "$2" --group "$DASHBOARD" \
+    --cluster "$CLUSTER" --priority "$PRIORITY" --store --yes --no-follow --harness default \
+    --override "provider.kind=$3" --override provider.package=2.6.0 \
+    --override provider.max_model_len=8192 "${args[@]}" "${tasks[@]/#/--task=}" || return
+  #@end olmo-eval
   [ -n "$DRY_RUN" ] || record_line "${@:2}" >>"$RECORD" || return 100
 }
 #@begin hf_tasks
@@ -258,14 +257,15 @@ submit_all() {
 }
 
 summary() {
-  local n count rest
+  local n count rest other="${EVALUATOR#olmo-cookbook-eval}"
   for n in "${TODO[@]}"; do
     [ ! -s "$WORK/$n" ] || STATUS[n]=$(<"$WORK/$n")
   done
   count=$(show_list | grep -c $'\t'"$DONE")
   echo "$count of $TOTAL variants $DONE at step $STEP, dashboard $DASHBOARD; logs are in $LOGS"
   show_list | grep -v $'\t'"$DONE" | group >&2
-  [ "$count$DRY_RUN" = 0 ] || echo "After the evaluations: olmix-evalscript collect $GROUP_ID"
+  [ "$count$DRY_RUN" = 0 ] ||
+    echo "After the evaluations: olmix-evalscript collect $GROUP_ID${other:+ --evaluator $other}"
   rest=$(show_list | grep -ve $'\t'"$DONE" -e 'maybe submitted' | cut -f 1 | paste -s -d , -)
   [ -n "$rest" ] || exit $((count < ${#STATUS[@]}))
   fail "To submit the rest, once it is ready: bash $0 --step $STEP --only $rest${AGAIN:+ --again}"
@@ -278,7 +278,7 @@ main() {
   [ -z "$DRY_RUN" ] || DONE='passed the dry run' MARKS="$WORK"
   trap 'rm -rf "$WORK"' EXIT
   if [ -z "$LIST" ]; then
-    command -v olmo-cookbook-eval >/dev/null || fail "Activate the olmo-cookbook environment first"
+    command -v "$EVALUATOR" >/dev/null || fail "There is no $EVALUATOR: activate its environment"
     mkdir -p "$LOGS" || exit
     lock
   fi

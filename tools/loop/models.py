@@ -64,11 +64,13 @@ def text(folder: str) -> torch.Tensor:
     return torch.tensor(list("\n\n".join(parts).encode()))
 
 
+MODEL = TransformerConfig.llama_like(d_model=64, vocab_size=256, n_layers=2, n_heads=4)
+
+
 def new_model() -> Transformer:
     """A model that knows nothing, the same each time."""
     torch.manual_seed(0)
-    config = TransformerConfig.llama_like(d_model=64, vocab_size=256, n_layers=2, n_heads=4)
-    model = config.build(init_device="cpu")
+    model = MODEL.build(init_device="cpu")
     model.init_weights(max_seq_len=LENGTH, device=CPU)
     return model
 
@@ -77,6 +79,9 @@ def train(ratios: Path, root: Path) -> None:
     """Train a model on each mixture, and save it by OLMo-core's Checkpointer."""
     texts = {domain: text(folder) for domain, (_, folder) in DOMAINS.items()}
     checkpointer = Checkpointer(work_dir=root / "work")
+    tokenizer = {"identifier": str(root.resolve() / "tokenizer"), "vocab_size": 256}
+    tokenizer |= {"eos_token_id": 0, "pad_token_id": 0}
+    config = {"model": MODEL.as_config_dict(), "dataset": {"tokenizer": tokenizer}}
     for row in csv.DictReader(ratios.read_text(encoding="utf-8").splitlines()):
         module = TransformerTrainModule(
             model=new_model(),
@@ -98,7 +103,9 @@ def train(ratios: Path, root: Path) -> None:
             module.optim.step()
             module.optim.zero_grad()
             if step in STEPS:
-                checkpointer.save(root / row["run"] / f"step{step}", module, {"global_step": step})
+                folder = root / row["run"] / f"step{step}"
+                checkpointer.save(folder, module, {"global_step": step})
+                (folder / "config.json").write_text(json.dumps(config))
         print(f"{row['run']}: loss {loss.item():.2f} at step {step}", flush=True)
 
 

@@ -1,0 +1,84 @@
+"""Have olmo-eval itself evaluate the tiny models of the loop, without Beaker.
+
+by_olmo_eval.py tokenizer FOLDER   save the tokenizer that it needs
+by_olmo_eval.py beaker launch ...  do here what its `beaker launch` would have a job do
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from models import DOMAINS, EVALUATED, documents
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
+
+
+def save_tokenizer(folder: Path) -> None:
+    """Save a tokenizer of Hugging Face's whose tokens are bytes, as those of the models."""
+    # ByteLevel writes bytes that are no letters of Latin-1 as letters from U+0100 on.
+    letters = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in letters]
+    vocabulary = {chr(byte): byte for byte in letters}
+    vocabulary |= {chr(256 + place): byte for place, byte in enumerate(others)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    nothing = chr(256)  # byte 0
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=nothing, pad_token=nothing, model_max_length=8192
+    ).save_pretrained(folder)
+
+
+def data_line(task: str, request: dict[str, Any]) -> dict[str, Any]:
+    """A document in the form in which olmo-eval reads it from a file."""
+    document: dict[str, Any] = request["doc"]
+    if task == "lambada":
+        return {"text": request["request"]["context"] + request["request"]["continuation"]}
+    if task == "arc_easy":
+        labels = "ABCDE"[: len(document["choices"])]
+        return {
+            "id": document["id"],
+            "question": document["query"].removeprefix("Question: ").removesuffix("\nAnswer:"),
+            "choices": {"text": document["choices"], "label": list(labels)},
+            "answerKey": labels[document["gold"]],
+        }
+    return document
+
+
+def launch(arguments: list[str]) -> None:
+    """Run olmo-eval on a checkpoint below /weka."""
+    parser = argparse.ArgumentParser()
+    for option in ("--name", "--model", "--group", "--harness"):
+        parser.add_argument(option, required=True)
+    for option in ("--task", "--override"):
+        parser.add_argument(option, action="append", required=True)
+    options, _ = parser.parse_known_args(arguments)
+    results = Path(os.environ["LOOP_RESULTS"], options.group, options.name)
+    results.mkdir(parents=True)
+    program = Path(sys.executable).with_name("olmo-eval")
+    command: list[Any] = [program, "run", "--harness", options.harness]
+    for override in (*options.override, "provider.base_url=cpu"):
+        command += ["--override", override]
+    command += ["--model", os.environ["WEKA_MOUNT"] + options.model.removeprefix("/weka")]
+    folders = {name.partition(":")[0]: folder for name, folder in DOMAINS.values()}
+    for task in options.task:
+        name = task.partition(":")[0]
+        data = results / f"{name}.jsonl"
+        lines = [data_line(name, each) for each in documents(folders[name])[:EVALUATED]]
+        data.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        command += ["--task", task, "--override", f"data_source={data}"]
+    command += ["--output-dir", results, "--experiment-name", options.name]
+    subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "tokenizer":
+        save_tokenizer(Path(sys.argv[2]))
+    else:
+        launch(sys.argv[3:])
