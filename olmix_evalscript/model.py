@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -103,19 +104,11 @@ class TrainerRun:
     trainer: str  # one of TRAINERS
     run_name: str
     group_id: str
-    cluster: str | None  # as written after -c, such as "ai2/jupiter-cirrascale-2"
-    user: str | None  # lower case, as in checkpoint paths
+    cluster: str  # as written after -c, such as "ai2/jupiter-cirrascale-2"
+    user: str  # lower case, as in checkpoint paths
     weka: bool
-    model: str | None = None
-    chinchilla_multiple: str | None = None  # olmix's length: 20 tokens a parameter, times this
-    max_tokens: str | None = None  # regmixer's length
-    sequence_length: str | None = None
-    seed: str | None = None
-    tokenizer: str | None = None
-    dtype: str | None = None
-    train_type: str | None = None
-    global_batch_size: str | None = None
-    start_checkpoint: str | None = None
+    #: All other options, long name to value as written.
+    settings: Mapping[str, str] = field(default_factory=dict, hash=False)
     source_literals: tuple[str, ...] = ()  # each as written after -s
 
     @cached_property

@@ -223,11 +223,8 @@ def _launch(experiment: Experiment, run: TrainerRun, checkpoint_root: str | None
     """The variant that one experiment trains, not yet numbered."""
     notes = []
     run_name = check_name("run name", run.run_name)
-    cluster, user = run.cluster, run.user
-    if cluster is None or user is None:  # both trainers then fail before they save anything
-        raise TrainerCommandError("its trainer command does not name a cluster (-c) and user (-u)")
-    check_cluster("cluster", cluster)
-    check_name("user", user)
+    cluster = check_cluster("cluster", run.cluster)
+    user = check_name("user", run.user)
     if checkpoint_root is not None:
         directory = f"{checkpoint_root}/{run_name}"
     else:
