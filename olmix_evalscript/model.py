@@ -11,7 +11,6 @@ from functools import cached_property
 
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.storage import is_lost
-from olmix_evalscript.trainers import TRAINERS
 
 #: Beaker's own names, without STATUS_.
 STATUSES = (
@@ -101,7 +100,7 @@ class Source:
 class TrainerRun:
     """One training run, as its command tells it; what that does not say is None or empty."""
 
-    trainer: str  # one of TRAINERS
+    trainer: str  # one of trainers.TRAINERS
     run_name: str
     group_id: str
     cluster: str  # as written after -c, such as "ai2/jupiter-cirrascale-2"
@@ -121,10 +120,15 @@ class TrainerRun:
         return tuple(Source.parse(literal) for literal in self.source_literals)
 
     def split_name(self) -> tuple[str, int | None]:
-        """Swarm name and number, if its launcher made its run name; any other is all name."""
-        for form in TRAINERS[self.trainer].run_names:
-            if match := re.fullmatch(form.format(group=re.escape(self.group_id)), self.run_name):
-                return match["name"], int(match["number"])
+        """Swarm name and number, if its launcher made its run name; any other is all name.
+
+        The number is behind the group, or before it in regmixer's first weeks. It has four digits,
+        and more in swarms of more than 9,999 runs.
+        """
+        name, *ends = self.run_name.rsplit("-", 2)
+        numbers = [int(end) for end in ends if re.fullmatch("[0-9]{4,6}", end)]
+        if self.group_id in ends and numbers:
+            return name, numbers[0]
         return self.run_name, None
 
 

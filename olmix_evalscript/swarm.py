@@ -232,8 +232,11 @@ def _launch(experiment: Experiment, run: TrainerRun, checkpoint_root: str | None
         directory = trainer.directory(cluster=cluster, weka=run.weka, launched=launched).format(
             user=user, run_name=run_name
         )
-        if warning := trainer.warning(launched):
-            notes.append(warning)
+        if launched.isoformat() < trainer.settled:
+            notes.append(
+                f"launched before {trainer.settled}, when {trainer.name}'s branches saved to "
+                "different places"
+            )
     if is_lost(directory):
         notes.append("checkpoints lost (saved to the node's /tmp)")
     return Variant(
