@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from olmix_evalscript.model import TrainerRun
+
 S3 = "s3://ai2-llm/checkpoints/{user}/{run_name}"
 GCS = "gs://ai2-llm/checkpoints/{user}/{run_name}"
 WEKA = "/weka/oe-training-default/ai2-llm/checkpoints/{user}/{run_name}"
@@ -37,15 +39,16 @@ class Trainer:
     flags: tuple[str, ...] = ()  # options that take no value
     settled: str = ""  # before this day its branches saved to different places
 
-    def directory(self, *, cluster: str, weka: bool, launched: datetime) -> str:
-        """The directory of a run's ``step{N}`` directories, with {user} and {run_name} in it."""
-        return next(
+    def directory(self, run: TrainerRun, launched: datetime) -> str:
+        """The directory of a run's ``step{N}`` directories."""
+        directory = next(
             rule.directory
             for rule in self.rules
-            if rule.weka in (None, weka)
+            if rule.weka in (None, run.weka)
             and launched.isoformat() < rule.before
-            and any(word in cluster for word in rule.clusters)
+            and any(word in run.cluster for word in rule.clusters)
         )
+        return directory.format(user=run.user, run_name=run.run_name)
 
 
 #: All must be known, also those of no interest here: the ``n`` in ``-y pretrain`` is not a ``-n``.
