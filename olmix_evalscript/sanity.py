@@ -33,8 +33,18 @@ class FitData:
 
     @cached_property
     def basis(self) -> tuple[list[list[float]], list[int]]:
-        """An orthonormal basis of the ratios' columns, and the domains that depend on others."""
-        return _orthonormal(list(zip(*self.ratios, strict=True)))
+        """An orthonormal basis of the ratios' columns, by Gram and Schmidt, and the places of the
+        domains that depend on those before them."""
+        basis: list[list[float]] = []
+        dependent = []
+        for index, column in enumerate(zip(*self.ratios, strict=True)):
+            rest = _residual(_residual(column, basis), basis)  # twice is enough
+            length = math.hypot(*rest)
+            if length <= LEAST_INDEPENDENT * math.hypot(*column):
+                dependent.append(index)
+            else:
+                basis.append([x / length for x in rest])
+        return basis, dependent
 
     @cached_property
     def logs(self) -> dict[str, list[float]]:
@@ -126,23 +136,6 @@ def explained(data: FitData) -> str:
         return ""
     worst = min(scores, key=lambda name: scores[name])
     return f"{median(scores.values()):.2f} median, {scores[worst]:.2f} {shown(worst)}"
-
-
-def _orthonormal(
-    columns: Sequence[Sequence[float]],
-) -> tuple[list[list[float]], list[int]]:
-    """An orthonormal basis of columns, by Gram and Schmidt, and the columns that depend on those
-    before them."""
-    basis: list[list[float]] = []
-    dependent = []
-    for index, column in enumerate(columns):
-        rest = _residual(_residual(column, basis), basis)  # twice is enough
-        length = math.hypot(*rest)
-        if length <= LEAST_INDEPENDENT * math.hypot(*column):
-            dependent.append(index)
-        else:
-            basis.append([x / length for x in rest])
-    return basis, dependent
 
 
 def _residual(vector: Sequence[float], basis: Sequence[Sequence[float]]) -> list[float]:
