@@ -125,7 +125,35 @@ def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
     """
     call = trainer_words(words) or ()
     trainer = _trainer(call)
-    return _run(trainer, call) if trainer else None
+    if trainer is None:
+        return None
+    options = _options(trainer, call)
+    sources = options.pop("source")
+    settings = {name: values[-1] for name, values in options.items() if values}
+    run_name, group_id = settings.pop("run-name", ""), settings.pop("group-id", "")
+    if not run_name or not group_id:
+        missing = "run name (-n)" if not run_name else "group ID (-g)"
+        raise TrainerCommandError(f"its trainer command has no {missing}", group_id or None)
+    if "$" in group_id or "`" in group_id:
+        raise TrainerCommandError(f"its group ID is left to a shell: {group_id[:60]!a}")
+    weka = settings.pop("weka", "False")
+    if weka.lower() not in ("true", "false"):  # as the launchers write them
+        raise TrainerCommandError(f"its option -w is {weka!a}, neither True nor False", group_id)
+    cluster, user = settings.pop("cluster", ""), settings.pop("beaker-user", "")
+    if not cluster or not user:  # both trainers then fail before they save anything
+        raise TrainerCommandError(
+            "its trainer command does not name a cluster (-c) and user (-u)", group_id
+        )
+    return TrainerRun(
+        trainer=trainer.name,
+        run_name=run_name,
+        group_id=group_id,
+        cluster=cluster,
+        user=user.lower(),
+        weka=weka.lower() == "true",
+        settings=settings,
+        source_literals=tuple(sources),
+    )
 
 
 def _trainer(program: Sequence[str]) -> Trainer | None:
@@ -236,36 +264,6 @@ def _content(quoted: re.Match[str]) -> str:
     if double is not None:
         return _ESCAPED.sub(lambda match: match[1].strip("\n"), double)
     return single if single is not None else escaped.strip("\n")
-
-
-def _run(trainer: Trainer, call: Sequence[str]) -> TrainerRun:
-    options = _options(trainer, call)
-    sources = options.pop("source")
-    settings = {name: values[-1] for name, values in options.items() if values}
-    run_name, group_id = settings.pop("run-name", ""), settings.pop("group-id", "")
-    if not run_name or not group_id:
-        missing = "run name (-n)" if not run_name else "group ID (-g)"
-        raise TrainerCommandError(f"its trainer command has no {missing}", group_id or None)
-    if "$" in group_id or "`" in group_id:
-        raise TrainerCommandError(f"its group ID is left to a shell: {group_id[:60]!a}")
-    weka = settings.pop("weka", "False")
-    if weka.lower() not in ("true", "false"):  # as the launchers write them
-        raise TrainerCommandError(f"its option -w is {weka!a}, neither True nor False", group_id)
-    cluster, user = settings.pop("cluster", ""), settings.pop("beaker-user", "")
-    if not cluster or not user:  # both trainers then fail before they save anything
-        raise TrainerCommandError(
-            "its trainer command does not name a cluster (-c) and user (-u)", group_id
-        )
-    return TrainerRun(
-        trainer=trainer.name,
-        run_name=run_name,
-        group_id=group_id,
-        cluster=cluster,
-        user=user.lower(),
-        weka=weka.lower() == "true",
-        settings=settings,
-        source_literals=tuple(sources),
-    )
 
 
 def _options(trainer: Trainer, call: Sequence[str]) -> dict[str, list[str]]:
