@@ -27,6 +27,10 @@ _CHECKPOINT = re.compile(
 _PART_OF_A_NAME = re.compile(r"\A[^._-]*(?:[._-]|\Z)")
 
 
+#: An experiment, and one of the runs that it trains.
+_Launch = tuple[Experiment, TrainerRun]
+
+
 @dataclass(frozen=True)
 class Reading:
     """What one experiment says of itself."""
@@ -122,20 +126,32 @@ def _assemble(
 ) -> Swarm:
     readings = sorted(readings, key=lambda r: (r.experiment.created, r.experiment.id), reverse=True)
     members = [reading for reading in readings if reading.may_be_of(group_id)]
-    launches: list[Variant] = []
+    launches: dict[str, list[_Launch]] = defaultdict(list)  # of each run name, newest first
     unreadable: list[str] = []
     for reading in members:
         experiment, problem = reading.experiment, reading.problem
         mine = [run for run in reading.runs if run.group_id == group_id]
         try:
-            launches += [_launch(experiment, run, checkpoint_root) for run in mine]
+            for run in mine:
+                check_name("run name", run.run_name)
+                check_cluster("cluster", run.cluster)
+                check_name("user", run.user)
         except InvalidInputError as error:
-            problem = str(error)
+            problem, mine = str(error), []
+        for run in mine:
+            launches[run.run_name].append((replace(experiment, tasks=()), run))
         if problem:
             name, id = shown(experiment.name), shown(experiment.id)
             unreadable.append(f"{name} ({id}): {printable(problem)}")
 
-    variants = _variants(launches, readings)
+    jobs: dict[str, list[EvaluationJob]] = {name: [] for name in launches}
+    for reading in readings:
+        for name, step in sorted(set(_evaluated(reading, jobs)), reverse=True):
+            jobs[name].append(EvaluationJob(replace(reading.experiment, tasks=()), step))
+    variants = [
+        _variant(number, launches[name], jobs[name], checkpoint_root)
+        for name, number in _numbers([each[0][1] for each in launches.values()]).items()
+    ]
     kept = [variant for variant in variants if status in (None, variant.status)]
     others = tuple(v.status for v in variants if status not in (None, v.status))
     return Swarm(
@@ -175,53 +191,9 @@ def _evaluated(reading: Reading, run_names: Iterable[str]) -> Iterator[tuple[str
             yield name, step
 
 
-def _launch(experiment: Experiment, run: TrainerRun, checkpoint_root: str | None) -> Variant:
-    """The variant that one experiment trains, not yet numbered."""
-    notes = []
-    check_name("run name", run.run_name)
-    check_cluster("cluster", run.cluster)
-    check_name("user", run.user)
-    trainer, launched = TRAINERS[run.trainer], experiment.created
-    if checkpoint_root is not None:
-        directory = f"{checkpoint_root}/{run.run_name}"
-    else:
-        directory = trainer.directory(run, launched)
-        if launched.isoformat() < trainer.settled:
-            notes.append(
-                f"launched before {trainer.settled}, when {trainer.name}'s branches saved to "
-                "different places"
-            )
-    if is_lost(directory):
-        notes.append("checkpoints lost (saved to the node's /tmp)")
-    return Variant(
-        number=-1,
-        run=run,
-        checkpoint_dir=directory,
-        status=experiment.status,
-        experiments=(replace(experiment, tasks=()),),
-        notes=tuple(notes),
-    )
-
-
-def _variants(launches: Sequence[Variant], readings: Sequence[Reading]) -> list[Variant]:
-    """The variants in the order of their numbers; launches and readings are newest first."""
-    by_name: dict[str, list[Variant]] = defaultdict(list)
-    for launch in launches:
-        by_name[launch.run_name].append(launch)
-    jobs: dict[str, list[EvaluationJob]] = {name: [] for name in by_name}
-    for reading in readings:
-        for name, step in sorted(set(_evaluated(reading, jobs)), reverse=True):
-            jobs[name].append(EvaluationJob(replace(reading.experiment, tasks=()), step))
-    variants = [
-        replace(_merged(by_name[name]), number=number, evaluations=tuple(jobs[name]))
-        for name, number in _numbers([launch.run for launch in launches]).items()
-    ]
-    return sorted(variants, key=lambda variant: variant.number)
-
-
 def _numbers(runs: Iterable[TrainerRun]) -> dict[str, int]:
-    """The number of each run name. Those without one in them, and all but one of those with the
-    same, come after the others; the most common swarm name keeps its numbers."""
+    """The number of each run name, in order. Those without one in them, and all but one of those
+    with the same, come after the others; the most common swarm name keeps its numbers."""
     names = {run.run_name: run.split_name() for run in runs}
     common = Counter(swarm_name for swarm_name, _ in names.values())
     free = count(1 + max((n for _, n in names.values() if n is not None), default=-1))
@@ -231,22 +203,45 @@ def _numbers(runs: Iterable[TrainerRun]) -> dict[str, int]:
         number = names[run_name][1]
         numbers[run_name] = next(free) if number is None or number in taken else number
         taken.add(number)
-    return numbers
+    return dict(sorted(numbers.items(), key=lambda item: item[1]))
 
 
-def _merged(launches: Sequence[Variant]) -> Variant:
+def _variant(
+    number: int,
+    launches: Sequence[_Launch],
+    jobs: Sequence[EvaluationJob],
+    checkpoint_root: str | None,
+) -> Variant:
     """One variant of all its launches, newest first: a success counts before what is newer."""
-    launches = sorted(launches, key=lambda launch: launch.status != "succeeded")
-    first = launches[0]
-    notes = list(first.notes)
-    others = sorted({launch.checkpoint_dir for launch in launches} - {first.checkpoint_dir})
-    if others:
-        notes.append(f"other launches saved to {', '.join(others)}")
-    unlike = tuple(differences([launch.run for launch in launches]))
+    launches = sorted(launches, key=lambda launch: launch[0].status != "succeeded")
+    experiment, run = launches[0]
+    trainer = TRAINERS[run.trainer]
+    directories = [f"{checkpoint_root}/{run.run_name}"]
+    notes = []
+    if checkpoint_root is None:
+        directories = [TRAINERS[run.trainer].directory(run, e.created) for e, run in launches]
+        if experiment.created.isoformat() < trainer.settled:
+            notes.append(
+                f"launched before {trainer.settled}, when {trainer.name}'s branches saved to "
+                "different places"
+            )
+    if is_lost(directories[0]):
+        notes.append("checkpoints lost (saved to the node's /tmp)")
+    if others := set(directories) - {directories[0]}:
+        notes.append(f"other launches saved to {', '.join(sorted(others))}")
+    unlike = tuple(differences([run for _, run in launches]))
     if unlike:
         notes.append(f"its launches differ in {', '.join(unlike)}")
-    experiments = tuple(each for launch in launches for each in launch.experiments)
-    return replace(first, experiments=experiments, notes=tuple(notes), differences=unlike)
+    return Variant(
+        number=number,
+        run=run,
+        checkpoint_dir=directories[0],
+        status=experiment.status,
+        experiments=tuple(experiment for experiment, _ in launches),
+        notes=tuple(notes),
+        differences=unlike,
+        evaluations=tuple(jobs),
+    )
 
 
 def _name_of(variants: Sequence[Variant]) -> str:
