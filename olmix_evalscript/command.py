@@ -55,9 +55,7 @@ _SHOWING = ("cat", "echo", "grep", "head", "ls", "printf", "tail")
 #: What may hand on what they show: a pipe, or a file.
 _HANDED_ON = re.compile(r"(?<!\|)\|(?!\|)|>")
 _PYTHON = re.compile(r"python[0-9.]*")
-_TORCHRUN_FILES = ("torch/distributed/run.py", "torch/distributed/launch.py")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
-_SHELLS = ("bash", "sh")
 
 _VARIABLE = r"\$(?:\w+|[?@*\#$!-]|\{\w+\})"
 _WORD = rf"""(?:[^\s\\'"`$;&|<>()]|\\.|'[^']*'|"(?:[^\\"`$]|\\.|{_VARIABLE})*"|{_VARIABLE})+"""
@@ -210,7 +208,7 @@ def _behind_starters(words: Sequence[str]) -> list[str]:
             break
         if behind and (("-m", "") in options or ("--module", "") in options):
             behind[0] = behind[0].replace(".", "/") + ".py"
-            if behind[0] in _TORCHRUN_FILES:
+            if behind[0] == "torch/distributed/run.py":
                 behind[0] = "torchrun"
         rest = behind[1:] if names[0] == "timeout" else behind  # without its duration
     return rest
@@ -220,7 +218,7 @@ def _shell_text(program: Sequence[str]) -> str | None:
     """The text that a shell is to run: behind its ``-c``, or a whole command in one word."""
     if len(program) == 1 and re.search(r"\s", program[0]):
         return program[0]
-    if not program or program[0].rpartition("/")[2] not in _SHELLS:
+    if not program or program[0].rpartition("/")[2] not in ("bash", "sh"):
         return None
     try:
         options, operands = getopt.getopt(list(program[1:]), "ceiluvxo:", ["login"])

@@ -196,13 +196,11 @@ def _numbers(runs: Iterable[TrainerRun]) -> dict[str, int]:
     with the same, come after the others; the most common swarm name keeps its numbers."""
     names = {run.run_name: run.split_name() for run in runs}
     common = Counter(swarm_name for swarm_name, _ in names.values())
-    free = count(1 + max((n for _, n in names.values() if n is not None), default=-1))
-    numbers: dict[str, int] = {}
-    taken: set[int | None] = {None}
-    for run_name in sorted(names, key=lambda name: (-common[names[name][0]], name)):
-        number = names[run_name][1]
-        numbers[run_name] = next(free) if number is None or number in taken else number
-        taken.add(number)
+    ordered = sorted(names, key=lambda name: (-common[names[name][0]], name))
+    keepers = {names[name][1]: name for name in reversed(ordered)}
+    numbers = {name: number for number, name in keepers.items() if number is not None}
+    free = count(1 + max(numbers.values(), default=-1))
+    numbers |= {name: next(free) for name in ordered if name not in numbers}
     return dict(sorted(numbers.items(), key=lambda item: item[1]))
 
 

@@ -94,11 +94,8 @@ REGMIXER = Trainer(
     rules=(
         Rule(NODE_EARLY, before="2025-01-07"),
         Rule(S3, before="2025-01-22"),
-        Rule(NODE, ("augusta",), weka=True, before="2025-05-21"),
-        Rule(GCS, ("augusta",), weka=True, before="2025-05-31"),
-        Rule(WEKA, ("jupiter", "saturn"), weka=True, before="2025-05-31"),
-        Rule(NODE, weka=True, before="2025-05-31"),
         Rule(S3, weka=False, before="2025-05-31"),
+        Rule(NODE, ("augusta",), before="2025-05-21"),
         Rule(GCS, ("augusta",)),
         Rule(WEKA, ("jupiter", "saturn"), weka=True),
         Rule(NODE),
