@@ -102,10 +102,8 @@ def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
             others += command
             if _concerns("\n".join(command)):
                 raise _unreadable(" ".join(command), text)
-    if len(calls) > 1:
-        raise _unreadable(text, text)
-    if not calls and _concerns("\n".join(others)):
-        raise _unreadable(" ".join(program), everything)
+    if len(calls) > 1 or (not calls and _concerns("\n".join(others))):
+        raise _unreadable(text if _concerns(text) else " ".join(program), everything)
     return next(iter(calls), None)
 
 

@@ -31,11 +31,6 @@ class EvalConfig:
     fit: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # those of FIT_SECTIONS
     drop_metrics: tuple[str, ...] = ()  # columns that the fit's filtering drops
 
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks as they are evaluated."""
-        return tuple(metric.task for metric in self.metrics)
-
 
 def load(path: Path) -> EvalConfig:
     """Read ``eval_tasks``, ``eval_cluster`` and ``eval_model_backend`` of a launch YAML, or the
