@@ -98,7 +98,7 @@ class Source:
 
 @dataclass(frozen=True)
 class TrainerRun:
-    """One training run, as its command tells it; what that does not say is None or empty."""
+    """One training run, as its command tells it."""
 
     trainer: str  # one of trainers.TRAINERS
     run_name: str
@@ -106,7 +106,7 @@ class TrainerRun:
     cluster: str  # as written after -c, such as "ai2/jupiter-cirrascale-2"
     user: str  # lower case, as in checkpoint paths
     weka: bool
-    #: All other options, long name to value as written.
+    #: All other options that are given, long name to value as written.
     settings: Mapping[str, str] = field(default_factory=dict, hash=False)
     source_literals: tuple[str, ...] = ()  # each as written after -s
 
@@ -145,7 +145,7 @@ class Variant:
     """One training run of a swarm."""
 
     number: int
-    run: TrainerRun  # with cluster and user
+    run: TrainerRun
     checkpoint_dir: str  # no slash at its end
     status: str = ""  # one of STATUSES; empty where Beaker was not asked
     experiments: tuple[Experiment, ...] = ()  # all that ran it; the one that counts comes first

@@ -14,18 +14,19 @@ from olmix_evalscript.text import shown, variants_named
 def _settings(run: TrainerRun) -> dict[str, str]:
     """What all variants of a swarm share; one that differs poisons the fit as a wrong checkpoint
     does."""
-    of = defaultdict(lambda: "none", run.settings)
-    multiple = run.settings.get("chinchilla-multiple")
+    given = {option: value for option, value in run.settings.items() if value}
+    of = defaultdict(lambda: "none", given)
+    multiple = given.get("chinchilla-multiple")  # of 20 tokens a parameter, written as 0.5xC
     return {
         "model": of["model-identifier"],
-        "length": f"{multiple}xC" if multiple else of["max-tokens"],  # as Chinchilla's is written
+        "length": f"{multiple}xC" if multiple else of["max-tokens"],
         "sequence length": of["sequence-length"],
         "tokenizer": of["tokenizer"],
         "dtype": of["dtype"],
         "train type": of["train-type"],
         "global batch size": of["global-batch-size"],
-        "start checkpoint": of["checkpoint-path"] or "none",
-        "seed": of["seed"],  # or each variant has its own
+        "start checkpoint": of["checkpoint-path"],
+        "seed": of["seed"],
     }
 
 
@@ -95,7 +96,7 @@ def _more_than_one(what: str, values: Mapping[int, str]) -> list[str]:
     if len(numbers) < 2:
         return []
     (usual, most), *others = sorted(numbers.items(), key=lambda item: (-len(item[1]), item[1]))
-    if what == "seed" and 2 * len(most) <= len(values):
+    if what == "seed" and 2 * len(most) <= len(values):  # each has its own
         return []
     each = [f"{usual} ({len(most)})"]
     each += [f"{value} ({len(n)}: {variants_named(n)})" for value, n in others]
