@@ -14,7 +14,6 @@ from __future__ import annotations
 import getopt
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.model import TrainerRun
@@ -22,9 +21,6 @@ from olmix_evalscript.trainers import TRAINERS, Trainer
 
 MAX_CHARACTERS = 128 * 1024  # of a shell's text; Linux takes no more in one word
 MAX_STARTERS = 20  # programs that start each other
-
-#: As the launchers write them after ``-w``, in lower case.
-_BOOLEANS = {"true": True, "false": False}
 
 # What follows is looked for in a text without its quotes.
 _KNOWN = r"\b(?:olmix|regmixer)[\w./-]{0,60}?\btrain\b"
@@ -59,9 +55,7 @@ _SHOWING = ("cat", "echo", "grep", "head", "ls", "printf", "tail")
 #: What may hand on what they show: a pipe, or a file.
 _HANDED_ON = re.compile(r"(?<!\|)\|(?!\|)|>")
 _PYTHON = re.compile(r"python[0-9.]*")
-_TORCHRUN_FILES = ("torch/distributed/run.py", "torch/distributed/launch.py")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
-_SHELLS = ("bash", "sh")
 
 _VARIABLE = r"\$(?:\w+|[?@*\#$!-]|\{\w+\})"
 _WORD = rf"""(?:[^\s\\'"`$;&|<>()]|\\.|'[^']*'|"(?:[^\\"`$]|\\.|{_VARIABLE})*"|{_VARIABLE})+"""
@@ -83,22 +77,34 @@ _QUOTED = re.compile(r"'([^']*)'|\"((?:[^\\\"]|\\.)*)\"|\\(.)", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\\"`$\n])")
 
 
-@dataclass(frozen=True)
-class _Call:
-    """A call of a trainer's ``train``."""
-
-    trainer: Trainer
-    words: tuple[str, ...]  # its script, "train", and the options
-
-
 def trainer_words(words: Sequence[str]) -> tuple[str, ...] | None:
     """The words from the trainer's script on, or None if a task's command trains nothing.
 
     Raises:
         TrainerCommandError: If it names a trainer and does not plainly run it.
     """
-    call = _find_call(words)
-    return call.words if call else None
+    program = _behind_starters(words)
+    if _trainer(program):
+        return tuple(program)
+    everything = "\n".join(words)
+    if not _concerns(everything) or _only_shows(program, ""):
+        return None
+    text = _shell_text(program)
+    if text is None or len(text) > MAX_CHARACTERS:
+        raise _unreadable(text or " ".join(program), everything)
+    calls: set[tuple[str, ...]] = set()
+    others = [word for word in words if word != text]
+    for command in _commands(text):
+        call = _behind_starters(command)
+        if _trainer(call) and "$" not in "".join(call[1:]):
+            calls.add(tuple(call))
+        elif not _only_shows(command, text):
+            others += command
+            if _concerns("\n".join(command)):
+                raise _unreadable(" ".join(command), text)
+    if len(calls) > 1 or (not calls and _concerns("\n".join(others))):
+        raise _unreadable(text if _concerns(text) else " ".join(program), everything)
+    return next(iter(calls), None)
 
 
 def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
@@ -113,21 +119,45 @@ def parse_trainer(words: Sequence[str]) -> TrainerRun | None:
     Raises:
         TrainerCommandError: If it names a trainer and does not plainly say which run it trains.
     """
-    call = _find_call(words)
-    return _run(call) if call else None
-
-
-def _find_call(words: Sequence[str]) -> _Call | None:
-    """The one call of a trainer that a task's command makes."""
-    if not any("train" in word for word in words):
+    call = trainer_words(words) or ()
+    trainer = _trainer(call)
+    if trainer is None:
         return None
-    program = _behind_starters(words)
-    text = _shell_text(program)
-    call = _call_in(text) if text else _call(program)
-    others = "\n".join(word for word in words if word != text)
-    if call is None and not _only_shows(program, "") and _concerns(others):
-        raise _unreadable(" ".join(program), "\n".join(words))
-    return call
+    options = _options(trainer, call)
+    sources = options.pop("source")
+    settings = {name: values[-1] for name, values in options.items() if values}
+    run_name, group_id = settings.pop("run-name", ""), settings.pop("group-id", "")
+    if not run_name or not group_id:
+        missing = "run name (-n)" if not run_name else "group ID (-g)"
+        raise TrainerCommandError(f"its trainer command has no {missing}", group_id or None)
+    if "$" in group_id or "`" in group_id:
+        raise TrainerCommandError(f"its group ID is left to a shell: {group_id[:60]!a}")
+    weka = settings.pop("weka", "False")
+    if weka.lower() not in ("true", "false"):  # as the launchers write them
+        raise TrainerCommandError(f"its option -w is {weka!a}, neither True nor False", group_id)
+    cluster, user = settings.pop("cluster", ""), settings.pop("beaker-user", "")
+    if not cluster or not user:  # both trainers then fail before they save anything
+        raise TrainerCommandError(
+            "its trainer command does not name a cluster (-c) and user (-u)", group_id
+        )
+    return TrainerRun(
+        trainer=trainer.name,
+        run_name=run_name,
+        group_id=group_id,
+        cluster=cluster,
+        user=user.lower(),
+        weka=weka.lower() == "true",
+        settings=settings,
+        source_literals=tuple(sources),
+    )
+
+
+def _trainer(program: Sequence[str]) -> Trainer | None:
+    """The trainer whose ``train`` a program with its arguments is."""
+    if "train" not in program[1:2]:
+        return None
+    script = f"/{program[0]}"
+    return next((t for t in TRAINERS.values() if script.endswith(f"/{t.script}")), None)
 
 
 def _concerns(text: str) -> bool:
@@ -176,7 +206,7 @@ def _behind_starters(words: Sequence[str]) -> list[str]:
             break
         if behind and (("-m", "") in options or ("--module", "") in options):
             behind[0] = behind[0].replace(".", "/") + ".py"
-            if behind[0] in _TORCHRUN_FILES:
+            if behind[0] == "torch/distributed/run.py":
                 behind[0] = "torchrun"
         rest = behind[1:] if names[0] == "timeout" else behind  # without its duration
     return rest
@@ -186,44 +216,13 @@ def _shell_text(program: Sequence[str]) -> str | None:
     """The text that a shell is to run: behind its ``-c``, or a whole command in one word."""
     if len(program) == 1 and re.search(r"\s", program[0]):
         return program[0]
-    if not program or program[0].rpartition("/")[2] not in _SHELLS:
+    if not program or program[0].rpartition("/")[2] not in ("bash", "sh"):
         return None
     try:
         options, operands = getopt.getopt(list(program[1:]), "ceiluvxo:", ["login"])
     except getopt.GetoptError:
         return None
     return operands[0] if ("-c", "") in options and len(operands) == 1 else None
-
-
-def _call(program: Sequence[str]) -> _Call | None:
-    """The call that a program with its arguments is."""
-    if program[1:2] != ["train"]:
-        return None
-    for trainer in TRAINERS.values():
-        if f"/{program[0]}".endswith(f"/{trainer.script}"):
-            return _Call(trainer, tuple(program))
-    return None
-
-
-def _call_in(text: str) -> _Call | None:
-    """The call that one of the simple commands of a shell's text makes."""
-    if not _concerns(text):
-        return None
-    if len(text) > MAX_CHARACTERS:
-        raise _unreadable(text, text)
-    calls: dict[tuple[str, ...], _Call] = {}
-    others: list[str] = []
-    for words in _commands(text):
-        call = _call(_behind_starters(words))
-        if call and "$" not in "".join(call.words[1:]):
-            calls[call.words] = call
-        elif not _only_shows(words, text):
-            others += words
-            if _concerns("\n".join(words)):
-                raise _unreadable(" ".join(words), text)
-    if len(calls) > 1 or (not calls and _concerns("\n".join(others))):
-        raise _unreadable(text, text)
-    return next(iter(calls.values()), None)
 
 
 def _only_shows(words: Sequence[str], text: str) -> bool:
@@ -263,58 +262,22 @@ def _content(quoted: re.Match[str]) -> str:
     return single if single is not None else escaped.strip("\n")
 
 
-def _run(call: _Call) -> TrainerRun:
-    options = _options(call)
-    last = {name: values[-1] for name, values in options.items() if values}
-    run_name, group_id = last.get("run-name", ""), last.get("group-id", "")
-    if not run_name or not group_id:
-        missing = "run name (-n)" if not run_name else "group ID (-g)"
-        raise TrainerCommandError(f"its trainer command has no {missing}", group_id or None)
-    if "$" in group_id or "`" in group_id:
-        raise TrainerCommandError(f"its group ID is left to a shell: {group_id[:60]!a}")
-    weka = _BOOLEANS.get(last.get("weka", "false").lower())
-    if weka is None:
-        raise TrainerCommandError(
-            f"its option -w is {last['weka']!a}, neither True nor False", group_id
-        )
-    return TrainerRun(
-        trainer=call.trainer.name,
-        run_name=run_name,
-        group_id=group_id,
-        cluster=last.get("cluster") or None,
-        user=last.get("beaker-user", "").lower() or None,
-        weka=weka,
-        model=last.get("model-identifier"),
-        chinchilla_multiple=last.get("chinchilla-multiple"),
-        max_tokens=last.get("max-tokens"),
-        sequence_length=last.get("sequence-length"),
-        seed=last.get("seed"),
-        tokenizer=last.get("tokenizer"),
-        dtype=last.get("dtype"),
-        train_type=last.get("train-type"),
-        global_batch_size=last.get("global-batch-size"),
-        start_checkpoint=last.get("checkpoint-path") or None,
-        source_literals=tuple(options["source"]),
-    )
-
-
-def _options(call: _Call) -> dict[str, list[str]]:
+def _options(trainer: Trainer, call: Sequence[str]) -> dict[str, list[str]]:
     """Long option name to all its values, stripped as the trainers do; the last one counts."""
-    options: dict[str, list[str]] = {name: [] for name in call.trainer.options.values()}
-    words = iter(call.words[2:])
+    options: dict[str, list[str]] = {name: [] for name in trainer.options.values()}
+    words = iter(call[2:])
     for word in words:
-        if word == "" or word.removeprefix("--") in call.trainer.flags:
+        if word == "" or word.removeprefix("--") in trainer.flags:
             continue  # early 2025's regmixer passed "" for no -C
         if word.startswith("--"):
             name, is_joined, value = word[2:].partition("=")
         else:
-            name = call.trainer.options.get(word[1:2], "") if word[0] == "-" else ""
+            name = trainer.options.get(word[1:2], "") if word[0] == "-" else ""
             is_joined = value = word[2:]
         following = value if is_joined else next(words, None)
         if name not in options or following is None:
             raise TrainerCommandError(
-                f"its trainer command cannot be read at {word[:60]!a}",
-                _group_id("\n".join(call.words)),
+                f"its trainer command cannot be read at {word[:60]!a}", _group_id("\n".join(call))
             )
         options[name].append(following.strip())
     return options

@@ -31,11 +31,6 @@ class EvalConfig:
     fit: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # those of FIT_SECTIONS
     drop_metrics: tuple[str, ...] = ()  # columns that the fit's filtering drops
 
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """The tasks as they are evaluated."""
-        return tuple(metric.task for metric in self.metrics)
-
 
 def load(path: Path) -> EvalConfig:
     """Read ``eval_tasks``, ``eval_cluster`` and ``eval_model_backend`` of a launch YAML, or the
@@ -183,30 +178,29 @@ def _of_sources(priors: Priors, sources: list[Any], swarm: dict[str, Any]) -> Pr
     topics = {source["name"]: source.get("topics") or [] for source in sources}
     if unknown := set(manual) - set(topics):
         raise ValueError(f"swarm.manual_prior has {listed(unknown)}, which is no source")
-    sizes = {
-        name: {
-            d: size for d, size in priors.relative_sizes.items() if f"{d}:".startswith(f"{name}:")
-        }
+    domains = {
+        name: [d for d in priors.relative_sizes if f"{d}:".startswith(f"{name}:")]
         for name in topics
     }
-    natural = {name: math.fsum(of_source.values()) for name, of_source in sizes.items()}
-    total = math.fsum({**natural, **manual}.values()) if manual else 1.0
+    natural = {name: math.fsum(priors.relative_sizes[d] for d in domains[name]) for name in topics}
+    shares = {**natural, **manual}
+    total = math.fsum(shares.values()) if manual else 1.0
     relative_sizes: dict[str, float] = {}
     token_counts: dict[str, int] = {}
-    for name, of_source in sizes.items():
-        share = manual.get(name, natural[name]) / total
+    for name, share in shares.items():
         pinned = sum(topic.get("weight") is not None for topic in topics[name])
         if 0 < pinned < len(topics[name]):
             raise ValueError(f"{name} pins {pinned} of {len(topics[name])} topics. {NOT_SUPPORTED}")
         if share and not natural[name]:
             raise ValueError(f"all relative_sizes of {name} are 0")
         if pinned:
-            relative_sizes[name] = share
-            token_counts[name] = sum(priors.token_counts[domain] for domain in of_source)
+            relative_sizes[name] = share / total
+            token_counts[name] = sum(priors.token_counts[domain] for domain in domains[name])
             continue
-        factor = share / natural[name] if share else 0.0
-        relative_sizes |= {domain: size * factor for domain, size in of_source.items()}
-        token_counts |= {domain: priors.token_counts[domain] for domain in of_source}
+        factor = share / total / (natural[name] or 1.0)
+        for domain in domains[name]:
+            relative_sizes[domain] = priors.relative_sizes[domain] * factor
+            token_counts[domain] = priors.token_counts[domain]
     return Priors(relative_sizes, token_counts)
 
 

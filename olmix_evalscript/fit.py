@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,18 +48,13 @@ class Collected:
     step: int
     metrics: tuple[Metric, ...]  # those with BPB, in the order asked for
     coverage: tuple[Coverage, ...]  # of all variants
-    bpb: Mapping[str, Mapping[str, float]]  # run name to task to its BPB
+    bpb: Sequence[Sequence[float]]  # a row for each complete variant, a column for each metric
     warnings: tuple[str, ...] = ()
 
     @property
     def complete(self) -> tuple[Variant, ...]:
         """The variants with every metric."""
         return tuple(found.variant for found in self.coverage if not found.problem)
-
-    def rows(self) -> list[list[float]]:
-        """The BPB of each metric for each complete variant."""
-        tasks = [metric.task for metric in self.metrics]
-        return [[self.bpb[v.run_name][task] for task in tasks] for v in self.complete]
 
 
 def collect(
@@ -97,11 +92,9 @@ def collect(
     if lost := [metric.task for metric in metrics if metric not in left]:
         warnings.append(f"skipped, as the results are without BPB: {listed(lost)}")
     coverage = [_coverage(variant, results, left, step) for variant in swarm.variants]
-    known = {
-        run: {task: value for task, value in found.items() if value is not None}
-        for run, found in bpb.items()
-    }
-    return Collected(step, tuple(left), tuple(coverage), known, tuple(warnings))
+    complete = [bpb[found.variant.run_name] for found in coverage if not found.problem]
+    rows = [[v for task in tasks if (v := found[task]) is not None] for found in complete]
+    return Collected(step, tuple(left), tuple(coverage), rows, tuple(warnings))
 
 
 def options_for(tasks: Collection[str]) -> str:
@@ -203,12 +196,6 @@ def is_edited(text: str) -> bool:
     """Whether a ``fit.yaml`` is not as it was written."""
     match = _CHECKSUM.match(text)
     return match is None or match[1] != checksum(text[match.end() :])
-
-
-def content_hash(texts: Iterable[str]) -> str:
-    """A short name for the contents of files. ``olmix fit`` names its folder by its config alone,
-    and reuses the regression of an earlier fit that it finds there."""
-    return checksum("\0".join(texts))[:8]
 
 
 def check_priors(domains: Sequence[str], priors: Priors) -> list[str]:

@@ -26,13 +26,12 @@ NOT_DATA = ("run", "run_id", "name", "index")
 class Mixtures:
     """What the variants of a swarm were trained on."""
 
-    domains: tuple[str, ...]  # sorted
     ratios: Mapping[str, Mapping[str, float]]  # run name to domain to its share, 0 to 1
 
     def domains_of(self, variants: Sequence[Variant]) -> list[str]:
         """The domains that any of these variants was trained on, sorted."""
         mixtures = [self.ratios[variant.run_name] for variant in variants]
-        return [name for name in self.domains if any(mixture.get(name) for mixture in mixtures)]
+        return sorted({name for mixture in mixtures for name, share in mixture.items() if share})
 
     def rows(self, variants: Sequence[Variant], domains: Sequence[str]) -> list[list[float]]:
         """The share of each of these domains in each of these variants."""
@@ -59,30 +58,22 @@ def mixtures(swarm: Swarm, priors: Priors | None = None) -> Mixtures:
         except TrainerCommandError as error:
             raise FitError(f"variant {variant.number} ({variant.run_name}): {error}") from None
         ratios[variant.run_name] = dict(mixture)
-    if priors is not None:
-        ratios = _with_columns(swarm, ratios, priors)
-    domains = sorted({name for mixture in ratios.values() for name in mixture})
-    return Mixtures(tuple(domains), ratios)
-
-
-def _with_columns(
-    swarm: Swarm, ratios: Mapping[str, Mapping[str, float]], priors: Priors
-) -> dict[str, dict[str, float]]:
-    """Sum up the domains that the priors have as one."""
+    if priors is None:
+        return Mixtures(ratios)
     members: dict[str, list[str]] = defaultdict(list)
     for domain in sorted({name for mixture in ratios.values() for name in mixture}):
         members[priors.column(domain)].append(domain)
     for column, domains in members.items():
         if domains != [column]:
             _check_frozen(swarm, ratios, column, domains)
-    return {
+    summed = {
         run: {
-            column: total
+            column: math.fsum(mixture.get(domain, 0.0) for domain in domains)
             for column, domains in members.items()
-            if (total := math.fsum(mixture.get(domain, 0.0) for domain in domains))
         }
         for run, mixture in ratios.items()
     }
+    return Mixtures(summed)
 
 
 def _check_frozen(
@@ -99,11 +90,10 @@ def _check_frozen(
     found = []  # how far off each share is, and the rest of a message
     for variant in swarm.variants:
         mixture = ratios[variant.run_name]
-        present = [domain for domain in domains if mixture.get(domain)]
-        total = math.fsum(mixture[domain] for domain in present)
-        scale = total / math.fsum(sums[domain] for domain in present) if present else 0.0
+        total = math.fsum(mixture.get(domain, 0.0) for domain in domains)
+        usual = math.fsum(sums[domain] for domain in domains if mixture.get(domain))
         for domain in domains:
-            ratio, expected = mixture.get(domain, 0.0), scale * sums[domain]
+            ratio, expected = mixture.get(domain, 0.0), sums[domain] * total / (usual or 1.0)
             found.append((abs(ratio - expected), domain, variant.number, ratio, expected))
     distance, domain, number, ratio, expected = max(found)
     if distance > tolerance:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.storage import is_lost
-from olmix_evalscript.trainers import TRAINERS
 
 #: Beaker's own names, without STATUS_.
 STATUSES = (
@@ -98,24 +98,16 @@ class Source:
 
 @dataclass(frozen=True)
 class TrainerRun:
-    """One training run, as its command tells it; what that does not say is None or empty."""
+    """One training run, as its command tells it."""
 
-    trainer: str  # one of TRAINERS
+    trainer: str  # one of trainers.TRAINERS
     run_name: str
     group_id: str
-    cluster: str | None  # as written after -c, such as "ai2/jupiter-cirrascale-2"
-    user: str | None  # lower case, as in checkpoint paths
+    cluster: str  # as written after -c, such as "ai2/jupiter-cirrascale-2"
+    user: str  # lower case, as in checkpoint paths
     weka: bool
-    model: str | None = None
-    chinchilla_multiple: str | None = None  # olmix's length: 20 tokens a parameter, times this
-    max_tokens: str | None = None  # regmixer's length
-    sequence_length: str | None = None
-    seed: str | None = None
-    tokenizer: str | None = None
-    dtype: str | None = None
-    train_type: str | None = None
-    global_batch_size: str | None = None
-    start_checkpoint: str | None = None
+    #: All other options that are given, long name to value as written.
+    settings: Mapping[str, str] = field(default_factory=dict, hash=False)
     source_literals: tuple[str, ...] = ()  # each as written after -s
 
     @cached_property
@@ -128,10 +120,15 @@ class TrainerRun:
         return tuple(Source.parse(literal) for literal in self.source_literals)
 
     def split_name(self) -> tuple[str, int | None]:
-        """Swarm name and number, if its launcher made its run name; any other is all name."""
-        for form in TRAINERS[self.trainer].run_names:
-            if match := re.fullmatch(form.format(group=re.escape(self.group_id)), self.run_name):
-                return match["name"], int(match["number"])
+        """Swarm name and number, if its launcher made its run name; any other is all name.
+
+        The number is behind the group, or before it in regmixer's first weeks. It has four digits,
+        and more in swarms of more than 9,999 runs.
+        """
+        name, *ends = self.run_name.rsplit("-", 2)
+        numbers = [int(end) for end in ends if re.fullmatch("[0-9]{4,6}", end)]
+        if self.group_id in ends and numbers:
+            return name, numbers[0]
         return self.run_name, None
 
 
@@ -148,7 +145,7 @@ class Variant:
     """One training run of a swarm."""
 
     number: int
-    run: TrainerRun  # with cluster and user
+    run: TrainerRun
     checkpoint_dir: str  # no slash at its end
     status: str = ""  # one of STATUSES; empty where Beaker was not asked
     experiments: tuple[Experiment, ...] = ()  # all that ran it; the one that counts comes first

@@ -33,23 +33,27 @@ class FitData:
 
     @cached_property
     def basis(self) -> tuple[list[list[float]], list[int]]:
-        """An orthonormal basis of the ratios' columns, and the domains that depend on others."""
-        return _orthonormal(list(zip(*self.ratios, strict=True)))
+        """An orthonormal basis of the ratios' columns, by Gram and Schmidt, and the places of the
+        domains that depend on those before them."""
+        basis: list[list[float]] = []
+        dependent = []
+        for index, column in enumerate(zip(*self.ratios, strict=True)):
+            rest = _residual(_residual(column, basis), basis)  # twice is enough
+            length = math.hypot(*rest)
+            if length <= LEAST_INDEPENDENT * math.hypot(*column):
+                dependent.append(index)
+            else:
+                basis.append([x / length for x in rest])
+        return basis, dependent
 
     @cached_property
-    def logs(self) -> dict[str, list[float]]:
-        """The logarithms of each metric's BPB, which a linear fit explains."""
-        columns = zip(*self.bpb, strict=True)
-        return {
-            name: [math.log(value) for value in values]
-            for name, values in zip(self.metrics, columns, strict=True)
-        }
-
-    @cached_property
-    def residuals(self) -> dict[str, list[float]]:
-        """What a linear fit of them on the ratios does not explain."""
+    def fits(self) -> dict[str, tuple[list[float], list[float]]]:
+        """The logarithms of each metric's BPB, and what a linear fit of them on the ratios does not
+        explain."""
         basis, _ = self.basis
-        return {name: _residual(logs, basis) for name, logs in self.logs.items()}
+        logs = [[math.log(value) for value in column] for column in zip(*self.bpb, strict=True)]
+        fits = [(values, _residual(values, basis)) for values in logs]
+        return dict(zip(self.metrics, fits, strict=True))
 
 
 def fit_warnings(data: FitData) -> list[str]:
@@ -67,7 +71,7 @@ def fit_warnings(data: FitData) -> list[str]:
             run for run in runs if run.startswith(beginnings)
         ],
         "the same BPB for all variants": [
-            name for name, logs in data.logs.items() if count > 1 and len(set(logs)) == 1
+            name for name, (logs, _) in data.fits.items() if count > 1 and len(set(logs)) == 1
         ],
         f"far from the others on most tasks (over {FAR:g} median absolute deviations)": [
             runs[index] for index in _outliers(data)
@@ -94,9 +98,9 @@ def _outliers(data: FitData) -> list[int]:
         return []
     basis, _ = data.basis
     far: Counter[int] = Counter()
-    for name, logs in data.logs.items():
+    for logs, residuals in data.fits.values():
         # Far only for its mixture's sake is no fault: the fit explains that.
-        unexplained = _far(data.residuals[name]) if len(basis) < count else set(range(count))
+        unexplained = _far(residuals) if len(basis) < count else set(range(count))
         far.update(_far(logs) & unexplained)
     return [index for index in far if 2 * far[index] > len(data.metrics)]
 
@@ -116,33 +120,16 @@ def explained(data: FitData) -> str:
     if dependent or max(leverages) > 1 - 1e-9:
         return ""
     scores = {}
-    for name, logs in data.logs.items():
+    for name, (logs, residuals) in data.fits.items():
         mean = math.fsum(logs) / len(logs)
         total = math.fsum((log - mean) ** 2 for log in logs)
-        residuals = zip(data.residuals[name], leverages, strict=True)
+        errors = (r / (1 - h) for r, h in zip(residuals, leverages, strict=True))
         if total:
-            scores[name] = 1 - math.fsum((r / (1 - h)) ** 2 for r, h in residuals) / total
+            scores[name] = 1 - math.fsum(error**2 for error in errors) / total
     if not scores:
         return ""
     worst = min(scores, key=lambda name: scores[name])
     return f"{median(scores.values()):.2f} median, {scores[worst]:.2f} {shown(worst)}"
-
-
-def _orthonormal(
-    columns: Sequence[Sequence[float]],
-) -> tuple[list[list[float]], list[int]]:
-    """An orthonormal basis of columns, by Gram and Schmidt, and the columns that depend on those
-    before them."""
-    basis: list[list[float]] = []
-    dependent = []
-    for index, column in enumerate(columns):
-        rest = _residual(_residual(column, basis), basis)  # twice is enough
-        length = math.hypot(*rest)
-        if length <= LEAST_INDEPENDENT * math.hypot(*column):
-            dependent.append(index)
-        else:
-            basis.append([x / length for x in rest])
-    return basis, dependent
 
 
 def _residual(vector: Sequence[float], basis: Sequence[Sequence[float]]) -> list[float]:

@@ -11,18 +11,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import count
 
 from olmix_evalscript.command import parse_trainer
 from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
-from olmix_evalscript.model import (
-    EvaluationJob,
-    Experiment,
-    Swarm,
-    TrainerRun,
-    Variant,
-)
+from olmix_evalscript.model import EvaluationJob, Experiment, Swarm, TrainerRun, Variant
 from olmix_evalscript.storage import is_lost
 from olmix_evalscript.swarm_warnings import differences, swarm_warnings
 from olmix_evalscript.text import check_cluster, check_name, group_ids_in, printable, shown
@@ -34,6 +27,10 @@ _CHECKPOINT = re.compile(
 _PART_OF_A_NAME = re.compile(r"\A[^._-]*(?:[._-]|\Z)")
 
 
+#: An experiment, and one of the runs that it trains.
+_Launch = tuple[Experiment, TrainerRun]
+
+
 @dataclass(frozen=True)
 class Reading:
     """What one experiment says of itself."""
@@ -41,28 +38,14 @@ class Reading:
     experiment: Experiment
     runs: tuple[TrainerRun, ...] = ()  # distinct ones; replicas share one
     problem: str = ""  # why its runs cannot be read
-    problem_group: str | None = None  # the group of that run, where its command tells it
+    groups: frozenset[str] | None = frozenset()  # those of its runs; None if that cannot be read
     #: Of a job that trains nothing: run name, perhaps with something in front such as "lmeval-",
     #: and step of each ``RUN_stepN`` or ``RUN/stepN`` that its name or commands mention.
     checkpoints: tuple[tuple[str, int], ...] = ()
 
     def may_be_of(self, group_id: str) -> bool:
-        """Whether an experiment that cannot be read may train a run of the group."""
-        return bool(self.problem) and self.problem_group in (None, group_id)
-
-    @property
-    def groups(self) -> frozenset[str]:
-        """The groups of its runs; of one that cannot be read, those that its name may mean."""
-        if not self.problem:
-            return frozenset(run.group_id for run in self.runs)
-        if self.problem_group is not None:
-            return frozenset((self.problem_group,))
-        return frozenset(group_ids_in(self.experiment.name))
-
-    def without_words(self) -> Reading:
-        """The same without commands and mixtures, which take most of the memory."""
-        runs = tuple(replace(run, source_literals=()) for run in self.runs)
-        return replace(self, experiment=replace(self.experiment, tasks=()), runs=runs)
+        """Whether it trains a run of the group, or may do so."""
+        return self.groups is None or group_id in self.groups
 
 
 def build_swarm(
@@ -95,19 +78,19 @@ def all_swarms(pages: Iterable[Iterable[Experiment]]) -> list[Swarm]:
     """
     members: dict[str, list[Reading]] = defaultdict(list)
     others: list[Reading] = []
+    groups: dict[str, str] = {}  # of each run name
     for page in pages:
         for experiment in page:
-            reading = read(experiment).without_words()
-            for group_id in reading.groups:
+            reading = read(experiment)
+            # Commands and mixtures take most of the memory.
+            runs = tuple(replace(run, source_literals=()) for run in reading.runs)
+            reading = replace(reading, experiment=replace(experiment, tasks=()), runs=runs)
+            groups |= {run.run_name: run.group_id for run in runs}
+            likely = group_ids_in(experiment.name) if reading.groups is None else reading.groups
+            for group_id in set(likely):
                 members[group_id].append(reading)
             if reading.checkpoints:
                 others.append(reading)
-    groups = {
-        run.run_name: run.group_id
-        for readings in members.values()
-        for reading in readings
-        for run in reading.runs
-    }
     for reading in others:
         for group_id in {groups[name] for name, _ in _evaluated(reading, groups)}:
             members[group_id].append(reading)
@@ -118,80 +101,81 @@ def all_swarms(pages: Iterable[Iterable[Experiment]]) -> list[Swarm]:
 def read(experiment: Experiment) -> Reading:
     """Read an experiment's commands."""
     if experiment.problem:
-        return Reading(experiment, problem=experiment.problem)
+        return Reading(experiment, problem=experiment.problem, groups=None)
     try:
         parsed = dict.fromkeys(parse_trainer(task.words) for task in experiment.tasks)
     except TrainerCommandError as error:
-        return Reading(experiment, problem=str(error), problem_group=error.group_id)
+        groups = frozenset((error.group_id,)) if error.group_id else None
+        return Reading(experiment, problem=str(error), groups=groups)
     if runs := tuple(run for run in parsed if run is not None):
-        return Reading(experiment, runs=runs)
-    return Reading(experiment, checkpoints=tuple(dict.fromkeys(_checkpoints(experiment))))
+        return Reading(experiment, runs=runs, groups=frozenset(run.group_id for run in runs))
+    found = (mention for text in _texts(experiment) for mention in _CHECKPOINT.findall(text))
+    checkpoints = dict.fromkeys((name, int(step)) for name, step in found)
+    return Reading(experiment, checkpoints=tuple(checkpoints))
 
 
-def _checkpoints(experiment: Experiment) -> Iterator[tuple[str, int]]:
-    words = (word for task in experiment.tasks for word in task.words)
-    for text in (experiment.name, *words):
-        for checkpoint in _CHECKPOINT.finditer(text):
-            yield checkpoint[1], int(checkpoint[2])
+def _texts(experiment: Experiment) -> Iterator[str]:
+    """An experiment's name and the words of its commands."""
+    yield experiment.name
+    for task in experiment.tasks:
+        yield from task.words
 
 
 def _assemble(
     group_id: str, readings: Sequence[Reading], checkpoint_root: str | None, status: str | None
 ) -> Swarm:
-    launches: list[Variant] = []
-    unreadable: list[Reading] = []
-    ignored = 0
-    for reading in readings:
-        experiment = reading.experiment
+    readings = sorted(readings, key=lambda r: (r.experiment.created, r.experiment.id), reverse=True)
+    members = [reading for reading in readings if reading.may_be_of(group_id)]
+    launches: dict[str, list[_Launch]] = defaultdict(list)  # of each run name, newest first
+    unreadable: list[str] = []
+    for reading in members:
+        experiment, problem = reading.experiment, reading.problem
         mine = [run for run in reading.runs if run.group_id == group_id]
         try:
-            launches += [_launch(experiment, run, checkpoint_root) for run in mine]
-        except (TrainerCommandError, InvalidInputError) as error:
-            unreadable.append(replace(reading, problem=str(error)))
-        if reading.may_be_of(group_id):
-            unreadable.append(reading)
-        elif not mine:
-            ignored += 1
+            for run in mine:
+                check_name("run name", run.run_name)
+                check_cluster("cluster", run.cluster)
+                check_name("user", run.user)
+        except InvalidInputError as error:
+            problem, mine = str(error), []
+        for run in mine:
+            launches[run.run_name].append((replace(experiment, tasks=()), run))
+        if problem:
+            name, id = shown(experiment.name), shown(experiment.id)
+            unreadable.append(f"{name} ({id}): {printable(problem)}")
 
-    variants = _with_evaluations(_variants(launches), readings)
-    kept = [v for v in variants if status is None or v.status == status]
-    others = tuple(v.status for v in variants if status is not None and v.status != status)
-    newest = [reading.experiment for reading in unreadable]
-    newest += [experiment for variant in variants for experiment in variant.experiments]
+    jobs: dict[str, list[EvaluationJob]] = {name: [] for name in launches}
+    for reading in readings:
+        for name, step in sorted(set(_evaluated(reading, jobs)), reverse=True):
+            jobs[name].append(EvaluationJob(replace(reading.experiment, tasks=()), step))
+    variants = [
+        _variant(number, launches[name], jobs[name], checkpoint_root)
+        for name, number in _numbers([each[0][1] for each in launches.values()]).items()
+    ]
+    kept = [variant for variant in variants if status in (None, variant.status)]
+    others = tuple(v.status for v in variants if status not in (None, v.status))
     return Swarm(
         group_id=group_id,
         name=_name_of(kept or variants),
         variants=tuple(kept),
         warnings=tuple(swarm_warnings(variants, kept)),
-        unreadable=tuple(sorted(_problem(reading) for reading in unreadable)),
-        ignored=ignored + len(others),
+        unreadable=tuple(sorted(unreadable)),
+        ignored=len(readings) - len(members) + len(others),
         other_statuses=others,
-        created=max((experiment.created for experiment in newest), default=None),
+        created=members[0].experiment.created if members else None,
     )
-
-
-def _problem(reading: Reading) -> str:
-    name, id = shown(reading.experiment.name), shown(reading.experiment.id)
-    return f"{name} ({id}): {printable(reading.problem)}"
 
 
 def relevant(group_id: str, experiments: Iterable[Experiment]) -> list[Reading]:
     """The readings of all that belongs to a group or may do so, its evaluation jobs included."""
     readings = [read(experiment) for experiment in experiments]
     names = {run.run_name for r in readings for run in r.runs if run.group_id == group_id}
-    return [
-        reading
-        for reading in readings
-        if any(run.group_id == group_id for run in reading.runs)
-        or reading.may_be_of(group_id)
-        or any(_evaluated(reading, names))
-    ]
+    return [r for r in readings if r.may_be_of(group_id) or any(_evaluated(r, names))]
 
 
 def mentions(group_id: str, experiment: Experiment) -> bool:
     """Whether an experiment has the group's ID in its name or commands, or cannot be read."""
-    words = (word for task in experiment.tasks for word in task.words)
-    return bool(experiment.problem) or any(group_id in text for text in (experiment.name, *words))
+    return bool(experiment.problem) or any(group_id in text for text in _texts(experiment))
 
 
 def _evaluated(reading: Reading, run_names: Iterable[str]) -> Iterator[tuple[str, int]]:
@@ -207,86 +191,55 @@ def _evaluated(reading: Reading, run_names: Iterable[str]) -> Iterator[tuple[str
             yield name, step
 
 
-def _with_evaluations(variants: Sequence[Variant], readings: Sequence[Reading]) -> list[Variant]:
-    jobs: dict[str, list[EvaluationJob]] = {variant.run_name: [] for variant in variants}
-    for reading in sorted(readings, key=lambda r: _created(r.experiment), reverse=True):
-        for name, step in sorted(set(_evaluated(reading, jobs)), reverse=True):
-            jobs[name].append(EvaluationJob(replace(reading.experiment, tasks=()), step))
-    return [replace(variant, evaluations=tuple(jobs[variant.run_name])) for variant in variants]
-
-
-def _created(experiment: Experiment) -> tuple[datetime, str]:
-    return experiment.created, experiment.id
-
-
-def _launch(experiment: Experiment, run: TrainerRun, checkpoint_root: str | None) -> Variant:
-    """The variant that one experiment trains, not yet numbered."""
-    notes = []
-    run_name = check_name("run name", run.run_name)
-    cluster, user = run.cluster, run.user
-    if cluster is None or user is None:  # both trainers then fail before they save anything
-        raise TrainerCommandError("its trainer command does not name a cluster (-c) and user (-u)")
-    check_cluster("cluster", cluster)
-    check_name("user", user)
-    if checkpoint_root is not None:
-        directory = f"{checkpoint_root}/{run_name}"
-    else:
-        trainer, launched = TRAINERS[run.trainer], experiment.created
-        directory = trainer.directory(cluster=cluster, weka=run.weka, launched=launched).format(
-            user=user, run_name=run_name
-        )
-        if warning := trainer.warning(launched):
-            notes.append(warning)
-    if is_lost(directory):
-        notes.append("checkpoints lost (saved to the node's /tmp)")
-    return Variant(
-        number=-1,
-        run=run,
-        checkpoint_dir=directory,
-        status=experiment.status,
-        experiments=(replace(experiment, tasks=()),),
-        notes=tuple(notes),
-    )
-
-
-def _variants(launches: Sequence[Variant]) -> list[Variant]:
-    by_name: dict[str, list[Variant]] = defaultdict(list)
-    for launch in launches:
-        by_name[launch.run_name].append(launch)
-    numbers = _numbers([launches[0].run for launches in by_name.values()])
-    variants = [replace(_merged(by_name[name]), number=n) for name, n in numbers.items()]
-    return sorted(variants, key=lambda variant: variant.number)
-
-
 def _numbers(runs: Iterable[TrainerRun]) -> dict[str, int]:
-    """The number of each run name. Those without one in them, and all but one of those with the
-    same, come after the others; the most common swarm name keeps its numbers."""
+    """The number of each run name, in order. Those without one in them, and all but one of those
+    with the same, come after the others; the most common swarm name keeps its numbers."""
     names = {run.run_name: run.split_name() for run in runs}
     common = Counter(swarm_name for swarm_name, _ in names.values())
-    free = count(1 + max((n for _, n in names.values() if n is not None), default=-1))
-    numbers: dict[str, int] = {}
-    taken: set[int | None] = {None}
-    for run_name in sorted(names, key=lambda name: (-common[names[name][0]], name)):
-        number = names[run_name][1]
-        numbers[run_name] = next(free) if number is None or number in taken else number
-        taken.add(number)
-    return numbers
+    ordered = sorted(names, key=lambda name: (-common[names[name][0]], name))
+    keepers = {names[name][1]: name for name in reversed(ordered)}
+    numbers = {name: number for number, name in keepers.items() if number is not None}
+    free = count(1 + max(numbers.values(), default=-1))
+    numbers |= {name: next(free) for name in ordered if name not in numbers}
+    return dict(sorted(numbers.items(), key=lambda item: item[1]))
 
 
-def _merged(launches: Sequence[Variant]) -> Variant:
-    """One variant of all its launches: a success counts before what is newer."""
-    launches = sorted(launches, key=lambda launch: _created(launch.experiments[0]), reverse=True)
-    launches.sort(key=lambda launch: launch.status != "succeeded")
-    first = launches[0]
-    notes = list(first.notes)
-    others = sorted({launch.checkpoint_dir for launch in launches} - {first.checkpoint_dir})
-    if others:
-        notes.append(f"other launches saved to {', '.join(others)}")
-    unlike = tuple(differences([launch.run for launch in launches]))
+def _variant(
+    number: int,
+    launches: Sequence[_Launch],
+    jobs: Sequence[EvaluationJob],
+    checkpoint_root: str | None,
+) -> Variant:
+    """One variant of all its launches, newest first: a success counts before what is newer."""
+    launches = sorted(launches, key=lambda launch: launch[0].status != "succeeded")
+    experiment, run = launches[0]
+    trainer = TRAINERS[run.trainer]
+    directories = [f"{checkpoint_root}/{run.run_name}"]
+    notes = []
+    if checkpoint_root is None:
+        directories = [TRAINERS[run.trainer].directory(run, e.created) for e, run in launches]
+        if experiment.created.isoformat() < trainer.settled:
+            notes.append(
+                f"launched before {trainer.settled}, when {trainer.name}'s branches saved to "
+                "different places"
+            )
+    if is_lost(directories[0]):
+        notes.append("checkpoints lost (saved to the node's /tmp)")
+    if others := set(directories) - {directories[0]}:
+        notes.append(f"other launches saved to {', '.join(sorted(others))}")
+    unlike = tuple(differences([run for _, run in launches]))
     if unlike:
         notes.append(f"its launches differ in {', '.join(unlike)}")
-    experiments = tuple(each for launch in launches for each in launch.experiments)
-    return replace(first, experiments=experiments, notes=tuple(notes), differences=unlike)
+    return Variant(
+        number=number,
+        run=run,
+        checkpoint_dir=directories[0],
+        status=experiment.status,
+        experiments=tuple(experiment for experiment, _ in launches),
+        notes=tuple(notes),
+        differences=unlike,
+        evaluations=tuple(jobs),
+    )
 
 
 def _name_of(variants: Sequence[Variant]) -> str:

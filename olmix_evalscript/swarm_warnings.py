@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from olmix_evalscript.errors import TrainerCommandError
 from olmix_evalscript.evaluator import cluster_name
@@ -11,22 +11,23 @@ from olmix_evalscript.model import TrainerRun, Variant
 from olmix_evalscript.text import shown, variants_named
 
 
-def _length(run: TrainerRun) -> str | None:
-    """Such as ``0.5xC``, as multiples of Chinchilla's length are written, or a number of tokens."""
-    return f"{run.chinchilla_multiple}xC" if run.chinchilla_multiple else run.max_tokens
-
-
-#: What all variants of a swarm share; one that differs poisons the fit as a wrong checkpoint does.
-SETTINGS: dict[str, Callable[[TrainerRun], str | None]] = {
-    "model": lambda run: run.model,
-    "length": _length,
-    "sequence length": lambda run: run.sequence_length,
-    "tokenizer": lambda run: run.tokenizer,
-    "dtype": lambda run: run.dtype,
-    "train type": lambda run: run.train_type,
-    "global batch size": lambda run: run.global_batch_size,
-    "start checkpoint": lambda run: run.start_checkpoint,
-}
+def _settings(run: TrainerRun) -> dict[str, str]:
+    """What all variants of a swarm share; one that differs poisons the fit as a wrong checkpoint
+    does."""
+    given = {option: value for option, value in run.settings.items() if value}
+    of = defaultdict(lambda: "none", given)
+    multiple = given.get("chinchilla-multiple")  # of 20 tokens a parameter, written as 0.5xC
+    return {
+        "model": of["model-identifier"],
+        "length": f"{multiple}xC" if multiple else of["max-tokens"],
+        "sequence length": of["sequence-length"],
+        "tokenizer": of["tokenizer"],
+        "dtype": of["dtype"],
+        "train type": of["train-type"],
+        "global batch size": of["global-batch-size"],
+        "start checkpoint": of["checkpoint-path"],
+        "seed": of["seed"],
+    }
 
 
 def _mixture(run: TrainerRun) -> object:
@@ -38,12 +39,8 @@ def _mixture(run: TrainerRun) -> object:
 
 def differences(runs: Sequence[TrainerRun]) -> list[str]:
     """The settings in which launches of one run differ, though they save to one directory."""
-    compared: dict[str, Callable[[TrainerRun], object]] = {
-        **SETTINGS,
-        "seed": lambda run: run.seed,
-        "mixture": _mixture,
-    }
-    return [what for what, of in compared.items() if len({of(run) for run in runs}) > 1]
+    rows = [{**_settings(run), "mixture": _mixture(run)} for run in runs]
+    return [what for what in rows[0] if len({row[what] for row in rows}) > 1]
 
 
 def swarm_warnings(found: Sequence[Variant], kept: Sequence[Variant]) -> list[str]:
@@ -64,43 +61,43 @@ def swarm_warnings(found: Sequence[Variant], kept: Sequence[Variant]) -> list[st
                 f"more than one run has the number {number}: {shown(variant.run_name)} got "
                 f"{variant.number}"
             )
-    saved = [variant for variant in kept if not variant.is_lost]
-    named = [variant for variant in kept if variant.swarm_name]
-    warnings += _more_than_one("trainer", kept, lambda v: v.run.trainer)
-    warnings += _more_than_one("user", kept, lambda v: v.run.user)
-    warnings += _more_than_one(
-        "cluster", kept, lambda v: v.run.cluster and cluster_name(v.run.cluster)
-    )
-    warnings += _more_than_one("checkpoint root", saved, lambda v: v.checkpoint_root)
-    warnings += _more_than_one("swarm name", named, lambda v: v.swarm_name)
-    for what, of in SETTINGS.items():
-        warnings += _more_than_one(what, kept, lambda v, of=of: of(v.run))  # type: ignore[misc]
-    seeds = Counter(variant.run.seed for variant in kept)
-    if 2 * max(seeds.values(), default=0) > len(kept):  # else each has its own
-        warnings += _more_than_one("seed", kept, lambda v: v.run.seed)
-    for status in ("failed", "canceled"):
-        numbers = [v.number for v in kept if v.status == status]
-        if numbers:
-            warnings.append(f"{variants_named(numbers)}: {status}")
-    by_note: dict[str, list[int]] = defaultdict(list)
+    rows = {variant.number: _shared(variant) for variant in kept}
+    for what in next(iter(rows.values()), {}):
+        warnings += _more_than_one(what, {number: row[what] for number, row in rows.items()})
+    numbers = {
+        status: [v.number for v in kept if v.status == status] for status in ("failed", "canceled")
+    }
     for variant in kept:
         for note in variant.notes:
-            by_note[note].append(variant.number)
-    warnings += [f"{variants_named(numbers)}: {note}" for note, numbers in by_note.items()]
+            numbers.setdefault(note, []).append(variant.number)
+    warnings += [f"{variants_named(some)}: {text}" for text, some in numbers.items() if some]
     return warnings
 
 
-def _more_than_one(
-    what: str, variants: Sequence[Variant], of: Callable[[Variant], str | None]
-) -> list[str]:
+def _shared(variant: Variant) -> dict[str, str]:
+    """What all variants should share; empty where one has no say."""
+    run = variant.run
+    return {
+        "trainer": run.trainer,
+        "user": run.user,
+        "cluster": cluster_name(run.cluster),
+        "checkpoint root": "" if variant.is_lost else variant.checkpoint_root,
+        "swarm name": variant.swarm_name,
+        **_settings(run),
+    }
+
+
+def _more_than_one(what: str, values: Mapping[int, str]) -> list[str]:
     """The warning that variants differ in something; names all but those with the usual value."""
     numbers: dict[str, list[int]] = defaultdict(list)
-    for variant in variants:
-        value = of(variant)
-        numbers["none" if value is None else shown(value)].append(variant.number)
+    for number, value in values.items():
+        if value:
+            numbers[shown(value)].append(number)
     if len(numbers) < 2:
         return []
     (usual, most), *others = sorted(numbers.items(), key=lambda item: (-len(item[1]), item[1]))
+    if what == "seed" and 2 * len(most) <= len(values):  # each has its own
+        return []
     each = [f"{usual} ({len(most)})"]
     each += [f"{value} ({len(n)}: {variants_named(n)})" for value, n in others]
     return [f"more than one {what}: {', '.join(each)}"]

@@ -224,7 +224,7 @@ def mixture_table(swarm: Swarm, mixtures: Mixtures) -> Table[Variant]:
     columns = [
         NUMBER,
         Column("run_name", lambda v: v.run_name, head="mixture", cell=in_per_cent),
-        *(_weight_column(mixtures, domain) for domain in mixtures.domains),
+        *(_weight_column(mixtures, domain) for domain in mixtures.domains_of(swarm.variants)),
     ]
     return Table(columns, swarm.variants)
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
+
+from olmix_evalscript.model import TrainerRun
 
 S3 = "s3://ai2-llm/checkpoints/{user}/{run_name}"
 GCS = "gs://ai2-llm/checkpoints/{user}/{run_name}"
@@ -21,9 +23,9 @@ class Rule:
     """One line of a trainer's own choice of a directory."""
 
     directory: str
-    clusters: tuple[str, ...] = ()  # one of them is part of the cluster's name; empty: any cluster
+    clusters: tuple[str, ...] = ("",)  # one of them is part of the cluster's name
     weka: bool | None = None  # what -w says; None: either
-    before: datetime | None = None  # for runs launched before; None: until today
+    before: str = "9999"  # for runs launched before this day
 
 
 @dataclass(frozen=True)
@@ -33,38 +35,21 @@ class Trainer:
     name: str
     script: str  # the end of its path
     options: Mapping[str, str]  # those that take a value: letter to long name
-    flags: tuple[str, ...]  # those that take none
     rules: tuple[Rule, ...]  # the first that fits decides; the last fits always
-    run_names: tuple[str, ...]  # patterns, with {group} in them
-    settled: datetime | None = None  # until then its branches saved to different places
+    flags: tuple[str, ...] = ()  # options that take no value
+    settled: str = ""  # before this day its branches saved to different places
 
-    def directory(self, *, cluster: str, weka: bool, launched: datetime) -> str:
-        """The directory of a run's ``step{N}`` directories, with {user} and {run_name} in it."""
-        rule = next(
-            rule
+    def directory(self, run: TrainerRun, launched: datetime) -> str:
+        """The directory of a run's ``step{N}`` directories."""
+        directory = next(
+            rule.directory
             for rule in self.rules
-            if rule.weka in (None, weka)
-            and (rule.before is None or launched < rule.before)
-            and (not rule.clusters or any(word in cluster for word in rule.clusters))
+            if rule.weka in (None, run.weka)
+            and launched.isoformat() < rule.before
+            and any(word in run.cluster for word in rule.clusters)
         )
-        return rule.directory
+        return directory.format(user=run.user, run_name=run.run_name)
 
-    def warning(self, launched: datetime) -> str | None:
-        """Why its rule may not hold for a run launched then, or None."""
-        if self.settled is None or launched >= self.settled:
-            return None
-        day = f"{self.settled:%Y-%m-%d}"
-        return f"launched before {day}, when {self.name}'s branches saved to different places"
-
-
-def _day(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
-
-
-#: The launchers write {number:04d}; swarms of more than 9,999 runs have longer ones.
-_NUMBER = "(?P<number>[0-9]{{4,6}})"
-_NAME_GROUP_NUMBER = "(?P<name>.+)-{group}-" + _NUMBER
-_NAME_NUMBER_GROUP = "(?P<name>.+)-" + _NUMBER + "-{group}"
 
 #: All must be known, also those of no interest here: the ``n`` in ``-y pretrain`` is not a ``-n``.
 _OPTIONS = {
@@ -92,13 +77,12 @@ OLMIX = Trainer(
     name="olmix",
     script="olmix/launch/train.py",
     options={**_OPTIONS, "x": "chinchilla-multiple", "e": "eval-task", "E": "eval-interval"},
-    flags=("no-eval",),
     rules=(
         Rule(GCS, ("augusta",)),
         Rule(WEKA, ("jupiter", "saturn", "ceres", "neptune", "titan"), weka=True),
         Rule(S3),
     ),
-    run_names=(_NAME_GROUP_NUMBER,),
+    flags=("no-eval",),
 )
 
 #: src/regmixer/train.py of allenai/regmixer, and src/regmixer/model/transformer.py at 551585a,
@@ -107,21 +91,16 @@ REGMIXER = Trainer(
     name="regmixer",
     script="regmixer/train.py",
     options=_OPTIONS,
-    flags=(),
     rules=(
-        Rule(NODE_EARLY, before=_day("2025-01-07")),
-        Rule(S3, before=_day("2025-01-22")),
-        Rule(NODE, ("augusta",), weka=True, before=_day("2025-05-21")),
-        Rule(GCS, ("augusta",), weka=True, before=_day("2025-05-31")),
-        Rule(WEKA, ("jupiter", "saturn"), weka=True, before=_day("2025-05-31")),
-        Rule(NODE, weka=True, before=_day("2025-05-31")),
-        Rule(S3, weka=False, before=_day("2025-05-31")),
+        Rule(NODE_EARLY, before="2025-01-07"),
+        Rule(S3, before="2025-01-22"),
+        Rule(S3, weka=False, before="2025-05-31"),
+        Rule(NODE, ("augusta",), before="2025-05-21"),
         Rule(GCS, ("augusta",)),
         Rule(WEKA, ("jupiter", "saturn"), weka=True),
         Rule(NODE),
     ),
-    run_names=(_NAME_GROUP_NUMBER, _NAME_NUMBER_GROUP),  # the latter in its first weeks
-    settled=_day("2025-06-01"),
+    settled="2025-06-01",
 )
 
 TRAINERS = {trainer.name: trainer for trainer in (OLMIX, REGMIXER)}

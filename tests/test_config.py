@@ -26,7 +26,7 @@ def test_a_launch_yaml_has_tasks_cluster_and_backend(tmp_path: Path) -> None:
 
     found = config(tmp_path, tasks + "eval_cluster: h100\neval_model_backend: vllm\n")
 
-    assert found.tasks == ("arc_easy:rc::olmes", "piqa")
+    assert [metric.task for metric in found.metrics] == ["arc_easy:rc::olmes", "piqa"]
     assert (found.cluster, found.model_backend) == ("h100", "vllm")
 
 
@@ -41,7 +41,7 @@ def test_a_fit_yaml_has_columns_by_family_that_mean_known_tasks(tmp_path: Path, 
 
 
 def test_tasks_of_the_training_are_no_task_list(tmp_path: Path) -> None:
-    assert config(tmp_path, INLOOP + "eval_cluster: h100\n").tasks == ()
+    assert config(tmp_path, INLOOP + "eval_cluster: h100\n").metrics == ()
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_half_of_the_variants_are_not_most_of_them() -> None:
 def test_a_step_can_be_chosen() -> None:
     both = {100: everything(0.9), 200: everything(0.8)}
 
-    assert collected(both, both, step=100).rows() == [[0.9] * 3] * 2
+    assert collected(both, both, step=100).bpb == [[0.9] * 3] * 2
 
 
 def test_a_step_without_results_is_refused_with_one_that_has_them() -> None:

@@ -25,8 +25,9 @@ def test_a_variant_has_a_row_and_a_domain_a_column() -> None:
 
     mixed = mixtures(found)
 
-    rows = mixed.rows(found.variants, mixed.domains)
-    assert write_csv(found.variants, mixed.domains, rows) == (
+    domains = mixed.domains_of(found.variants)
+    rows = mixed.rows(found.variants, domains)
+    assert write_csv(found.variants, domains, rows) == (
         "run,name,index,dclm:a,wiki\n"
         f"{run_name(0)},{run_name(0)},0,0.75,0.25\n"
         f"{run_name(1)},{run_name(1)},1,0.0,1.0\n"
@@ -56,8 +57,9 @@ def test_frozen_topics_are_one_column_as_in_olmix_s_published_fits(kind: str) ->
     found = mixtures(swarm, load_priors(REUSE / f"{kind}.yaml"))
 
     # One topic is too small for any variant.
-    assert list(found.domains) == [name for name in published if name != "s2pdfv1:adult"]
-    for row in found.rows(swarm.variants, found.domains):
+    domains = found.domains_of(swarm.variants)
+    assert domains == [name for name in published if name != "s2pdfv1:adult"]
+    for row in found.rows(swarm.variants, domains):
         assert math.fsum(row) == pytest.approx(1)
 
 
@@ -65,10 +67,12 @@ def test_frozen_topics_are_one_column_as_in_olmix_s_published_fits(kind: str) ->
 def test_free_topics_stay_columns(kind: str, count: int) -> None:
     priors = load_priors(REUSE / f"{kind}.yaml")
 
-    found = mixtures(build_swarm(GROUP, generated(kind)), priors)
+    swarm = build_swarm(GROUP, generated(kind))
 
-    assert list(found.domains) == sorted(priors.relative_sizes)
-    assert len(found.domains) == count
+    domains = mixtures(swarm, priors).domains_of(swarm.variants)
+
+    assert domains == sorted(priors.relative_sizes)
+    assert len(domains) == count
 
 
 def test_topics_are_summed_to_a_source_that_the_priors_have() -> None:
@@ -87,11 +91,11 @@ def test_topics_are_summed_to_a_source_that_the_priors_have() -> None:
 
 
 def test_topics_that_the_priors_have_stay_columns() -> None:
-    found = mixtures(
-        swarm_of({"s:a": 0.4, "s:b": 0.6}), Priors({"s": 0.1, "s:a": 0.5, "s:b": 0.4}, {})
-    )
+    swarm = swarm_of({"s:a": 0.4, "s:b": 0.6})
 
-    assert found.domains == ("s:a", "s:b")
+    found = mixtures(swarm, Priors({"s": 0.1, "s:a": 0.5, "s:b": 0.4}, {}))
+
+    assert found.domains_of(swarm.variants) == ["s:a", "s:b"]
 
 
 @pytest.mark.parametrize(("kind", "source"), [("stage-5", "s2pdfv1"), ("partial", "stack-edu")])
@@ -112,7 +116,6 @@ def test_a_frozen_topic_that_one_variant_lacks_is_named() -> None:
 
 def test_a_domain_that_olmix_would_skip_is_refused() -> None:
     swarm = swarm_of({"index": 0.5, "web": 0.5})
-    mixed = mixtures(swarm)
 
     with pytest.raises(FitError, match="olmix does not read a column called index"):
-        write_csv(swarm.variants, mixed.domains, mixed.rows(swarm.variants, mixed.domains))
+        write_csv(swarm.variants, ["index", "web"], [[0.5, 0.5]])

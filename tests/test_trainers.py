@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from olmix_evalscript.model import TrainerRun
 from olmix_evalscript.storage import is_lost
 from olmix_evalscript.trainers import TRAINERS
 
@@ -17,8 +18,8 @@ NODE = "/tmp/run/checkpoints/kylel/run"
 
 def saved(trainer: str, cluster: str, weka: bool, day: str = "2026-03-01") -> str:
     launched = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
-    directory = TRAINERS[trainer].directory(cluster=cluster, weka=weka, launched=launched)
-    return directory.format(user="kylel", run_name="run")
+    run = TrainerRun(trainer, "run", "58362402", cluster, "kylel", weka)
+    return TRAINERS[trainer].directory(run, launched)
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,11 @@ from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_conf
 from olmix_evalscript.config import EvalConfig, load_priors
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import FitError, UsageError
-from olmix_evalscript.files import write_all
+from olmix_evalscript.files import checksum, write_all
 from olmix_evalscript.fit import (
     Collected,
     Coverage,
     check_priors,
-    content_hash,
     fit_yaml,
     is_edited,
     options_for,
@@ -103,7 +102,7 @@ def collect(
         _report(collected, results, group_id, safety.allow_partial, console)
         complete = collected.complete
         domains = mixed.domains_of(complete)
-        ratios, bpb = mixed.rows(complete, domains), collected.rows()
+        ratios, bpb = mixed.rows(complete, domains), collected.bpb
         columns = [metric.column for metric in collected.metrics]
         with console.report() as report:
             report.status("Checking mixtures and results")
@@ -124,7 +123,9 @@ def collect(
             texts["fit.yaml"] = fit_yaml(
                 folder.absolute(), domains, collected.metrics, priors, config.fit
             )
-            fit_folder = folder / f"fit-{content_hash(texts.values())}"
+            # olmix fit takes its folder's regression for that of any data with the same config.
+            contents = checksum("\0".join(texts.values()))
+            fit_folder = folder / f"fit-{contents[:8]}"
             then = _line("olmix fit --config", folder / "fit.yaml", "--output-dir", fit_folder)
     _check_old_files(folder, texts, fit.force)
     write_all({folder / name: text for name, text in texts.items()}, 0o644)

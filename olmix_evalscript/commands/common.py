@@ -90,4 +90,5 @@ def choose_tasks(options: TaskOptions, config: EvalConfig) -> tuple[str, ...]:
     """
     chosen = [task for name in options.task_set for task in known.task_set(name)]
     chosen += options.task
-    return known.check_tasks(chosen or config.tasks or known.task_set(known.DEFAULT_TASK_SET))
+    configured = [metric.task for metric in config.metrics]
+    return known.check_tasks(chosen or configured or known.task_set(known.DEFAULT_TASK_SET))
