@@ -36,8 +36,7 @@ class Coverage:
     """What the results lack of one variant at the step that is collected."""
 
     variant: Variant
-    problem: str  # in words; empty if there is none
-    jobs: str  # the states of those that evaluate it at the step
+    problem: str  # in words, with the states of evaluation jobs; empty if there is none
     needs_evaluation: bool  # whether it has to be evaluated again, and can be
 
 
@@ -129,14 +128,11 @@ def _coverage(variant: Variant, results: Results, metrics: Sequence[Metric], ste
         problems.append(f"without BPB {_by_family(without, metrics)}")
     jobs = [job.experiment for job in variant.evaluations if job.step == step]
     states = Counter(job.status for job in jobs)
-    failed = [f": {job.url}" for job in jobs if job.status == "failed"]
+    failed = [f" ({job.url})" for job in jobs if job.status == "failed"]
+    if missing:
+        problems.append("".join(["evaluation jobs: ", in_words(states) or "none", *failed[:1]]))
     can_start = states.keys() <= set(FINISHED) and not variant.is_lost
-    return Coverage(
-        variant,
-        problem="; ".join(problems),
-        jobs="".join([in_words(states) or "none", *failed[:1]]),
-        needs_evaluation=bool(missing) and can_start,
-    )
+    return Coverage(variant, "; ".join(problems), bool(missing) and can_start)
 
 
 def _by_family(some: Sequence[Metric], metrics: Sequence[Metric]) -> str:

@@ -118,12 +118,12 @@ def test_only_complete_variants_are_in_the_table_and_the_others_say_what_they_la
 
     assert [variant.number for variant in found.complete] == [0, 1, 4]
     assert problems(found) == {
-        2: "no results at step 100, only at 200",
-        3: "missing other (1 of 1): lambada",
-        5: "no results",
+        2: "no results at step 100, only at 200; evaluation jobs: none",
+        3: "missing other (1 of 1): lambada; evaluation jobs: none",
+        5: "no results; evaluation jobs: none",
         6: "without BPB other (1 of 1): lambada",
         7: "missing core (1 of 1), code (1 of 1): piqa:rc::olmes:full, mbpp:3shot:bpb::none; "
-        "without BPB other (1 of 1): lambada",
+        "without BPB other (1 of 1): lambada; evaluation jobs: none",
     }
 
 

@@ -18,7 +18,6 @@ from olmix_evalscript.errors import FitError, UsageError
 from olmix_evalscript.files import checksum, write_all
 from olmix_evalscript.fit import (
     Collected,
-    Coverage,
     check_priors,
     fit_yaml,
     is_edited,
@@ -41,7 +40,7 @@ from olmix_evalscript.results import Results, fetch, load
 from olmix_evalscript.sanity import FitData, explained, fit_warnings
 from olmix_evalscript.script import script_path
 from olmix_evalscript.tasks import Metric, metric, task_warnings
-from olmix_evalscript.text import listed, ranges
+from olmix_evalscript.text import listed, ranges, variants_named
 
 #: What collect writes, given all it needs.
 FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
@@ -202,8 +201,11 @@ def _report(
     )
     if not lacking:
         return
-    for line in coverage_table(collected.coverage):
-        console.note(line)
+    groups: dict[str, list[int]] = defaultdict(list)
+    for found in collected.coverage:
+        groups[found.problem or "all tasks"].append(found.variant.number)
+    for problem, alike in groups.items():
+        console.note(f"{variants_named(alike)}: {problem}")
     if numbers := [found.variant.number for found in collected.coverage if found.needs_evaluation]:
         only = ranges(numbers).replace(" ", "")
         line = _line("bash", script_path(Path(DEFAULT_OUTPUT_DIR), group_id), "--only", only)
@@ -214,18 +216,6 @@ def _report(
             advice = f"To collect those that there are, use {options_for(results.tasks)}"
         problem = f"results are incomplete for {lacking} of {total} variants"
         raise FitError(f"nothing was written: {problem}. {advice}")
-
-
-def coverage_table(coverage: Sequence[Coverage]) -> list[str]:
-    """Lines of a table: variants that are alike, what they lack, and their evaluation jobs."""
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for found in coverage:
-        row = (found.problem, found.jobs) if found.problem else ("all tasks", "")
-        groups[row].append(found.variant.number)
-    rows = [("variants", "results", "evaluation jobs")]
-    rows += [(ranges(numbers), *row) for row, numbers in groups.items()]
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    return [f"{a:{widths[0]}}  {b:{widths[1]}}  {c}".rstrip() for a, b, c in rows]
 
 
 def _check_old_files(folder: Path, texts: dict[str, str], force: bool) -> None:
