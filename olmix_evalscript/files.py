@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import tempfile
 import threading
@@ -14,10 +15,37 @@ from typing import Any
 
 from olmix_evalscript.errors import InvalidInputError
 
+_CHECKSUM = re.compile(r"^# (?:Made by olmix-evalscript\. )?Checksum ([0-9a-f]{16}): .*\n", re.M)
+_DATE = re.compile(r"^(# Made by .*) on \d{4}-\d{2}-\d{2} \(UTC\)\.$", re.M)
+#: Stands in a text for its checksum until `signed` fills it in.
+NO_CHECKSUM = "Checksum 0000000000000000"
+
 
 def checksum(text: str) -> str:
-    """What a file bears in its text, so that an edit of it shows."""
+    """A checksum of all but the line that has it, and the date."""
+    text = _DATE.sub(r"\1.", _CHECKSUM.sub("", text, count=1), count=1)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def signed(text: str) -> str:
+    """A text with its checksum in place of `NO_CHECKSUM`, so that an edit shows."""
+    return text.replace(NO_CHECKSUM, f"Checksum {checksum(text)}", 1)
+
+
+def is_edited(path: Path) -> bool:
+    """Whether there is a file that is not as `signed` left it.
+
+    Raises:
+        InvalidInputError: If it cannot be read.
+    """
+    try:
+        text = path.read_bytes().decode(errors="backslashreplace")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
+    match = _CHECKSUM.search(text)
+    return match is None or match[1] != checksum(text)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +13,7 @@ import yaml
 
 from olmix_evalscript.config import Priors
 from olmix_evalscript.errors import FitError
-from olmix_evalscript.files import checksum
+from olmix_evalscript.files import NO_CHECKSUM, signed
 from olmix_evalscript.model import FINISHED, Swarm, Variant
 from olmix_evalscript.results import Results
 from olmix_evalscript.tasks import Metric, task_set, task_sets
@@ -28,7 +27,6 @@ KL_REG_COMMENT = f"""\
 # proposal towards the priors; {KL_REG} is the value of olmix's own example.
 """
 FEW = 3  # tasks that a message names
-_CHECKSUM = re.compile(r"\A# Made by olmix-evalscript\. Checksum ([0-9a-f]{16}): .*\n")
 
 
 @dataclass(frozen=True)
@@ -181,17 +179,11 @@ def fit_yaml(
         "eval": {"type": "offline", "tasks": families},
         **{name: dict(section) for name, section in settings.items() if name != "proposer"},
     }
-    text = _dump(data) + (KL_REG_COMMENT if chooses_kl_reg else "") + _dump({"proposer": proposer})
-    return (
-        f"# Made by olmix-evalscript. Checksum {checksum(text)}: collect keeps this file if it "
-        f"was edited.\n{text}"
+    comment = KL_REG_COMMENT if chooses_kl_reg else ""
+    return signed(
+        f"# Made by olmix-evalscript. {NO_CHECKSUM}: collect keeps this file if it was edited.\n"
+        f"{_dump(data)}{comment}{_dump({'proposer': proposer})}"
     )
-
-
-def is_edited(text: str) -> bool:
-    """Whether a ``fit.yaml`` is not as it was written."""
-    match = _CHECKSUM.match(text)
-    return match is None or match[1] != checksum(text[match.end() :])
 
 
 def check_priors(domains: Sequence[str], priors: Priors) -> list[str]:

@@ -21,15 +21,13 @@ from olmix_evalscript import __version__
 from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
 from olmix_evalscript.evaluator import PRIORITIES, Evaluator
-from olmix_evalscript.files import checksum, write_whole
+from olmix_evalscript.files import NO_CHECKSUM, is_edited, signed, write_whole
 from olmix_evalscript.model import FINISHED, Swarm
 from olmix_evalscript.storage import can_read, check_root
 from olmix_evalscript.tasks import check_tasks, task_warnings
 from olmix_evalscript.text import check_cluster, check_name, counted, printable, variants_named
 
 WIDTH = 100  # columns
-_MADE_BY = re.compile(r"^(# Made by .*) on \d{4}-\d{2}-\d{2} \(UTC\)\.$", flags=re.M)
-_CHECKSUM = re.compile(r"^# Checksum ([0-9a-f]{16}): .*\n", flags=re.M)
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
         return block[2] if kept & set(block[1].split()) else ""
 
     text = (files("olmix_evalscript") / "templates" / "eval_script.sh").read_text(encoding="utf-8")
-    return _with_checksum(
+    return signed(
         re.sub(r"^ *#@begin ([\w -]+)\n(.*?)^ *#@end \1\n", fill, text, flags=re.M | re.S)
     )
 
@@ -151,6 +149,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> li
         f"Evaluate the {counted(len(swarm.ready), 'variant')} of swarm {swarm.name} "
         f"(group {swarm.group_id}) on {counted(tasks, 'task')}.",
         f"Made by olmix-evalscript {__version__} on {today.isoformat()} (UTC).",
+        f"{NO_CHECKSUM}: generate does not overwrite this file once it is edited.",
         "",
     ]
     warnings = [
@@ -181,6 +180,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> li
 
 def _settings(swarm: Swarm, evaluation: Evaluation) -> list[str]:
     evaluator = evaluation.evaluator
+    option = "" if evaluator is COOKBOOK else f" --evaluator {evaluator.name}"
     backend = evaluator.backends[evaluation.model_backend]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
     unfinished = ""
@@ -188,6 +188,7 @@ def _settings(swarm: Swarm, evaluation: Evaluation) -> list[str]:
         unfinished = f"{variants_named(training)} had not finished when this was made"
     return [
         f"GROUP_ID={_quote(swarm.group_id)}",
+        f'COLLECT="olmix-evalscript collect $GROUP_ID{option}" # once all are evaluated',
         f"DASHBOARD={_quote(evaluation.dashboard)}",
         f"CLUSTER={_quote(evaluation.cluster)}",
         f"PRIORITY={_quote(evaluation.priority)}",
@@ -263,37 +264,13 @@ def write_script(path: Path, script: str, *, force: bool = False) -> None:
         InvalidInputError: If it cannot be written, or, without force, the file there was edited or
             is no script of this tool.
     """
-    if not force and _is_edited(path):
+    if not force and is_edited(path):
         raise InvalidInputError(
             f"{path} was edited, or is no script of olmix-evalscript. Nothing was written. Compare "
             f"with `generate ... -o - | diff {shlex.quote(str(path))} -`; then replace it with "
             "--force, or write another file with --output."
         )
     write_whole(path, script, 0o755)
-
-
-def _is_edited(path: Path) -> bool:
-    try:
-        text = path.read_bytes().decode(errors="backslashreplace")
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path}: {error.strerror}") from None
-    match = _CHECKSUM.search(text)
-    return match is None or match[1] != _checksum(text)
-
-
-def _with_checksum(script: str) -> str:
-    line = (
-        f"# Checksum {_checksum(script)}: generate does not overwrite this file once it is edited."
-    )
-    return _MADE_BY.sub(rf"\g<0>\n{line}", script, count=1)
-
-
-def _checksum(script: str) -> str:
-    """A checksum of all but itself and the date."""
-    text = _MADE_BY.sub(r"\1.", _CHECKSUM.sub("", script, count=1), count=1)
-    return checksum(text)
 
 
 def script_path(output_dir: Path, group_id: str) -> Path:

@@ -15,12 +15,11 @@ from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_conf
 from olmix_evalscript.config import EvalConfig, load_priors
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import FitError, UsageError
-from olmix_evalscript.files import checksum, write_all
+from olmix_evalscript.files import checksum, is_edited, write_all
 from olmix_evalscript.fit import (
     Collected,
     check_priors,
     fit_yaml,
-    is_edited,
     options_for,
 )
 from olmix_evalscript.fit import collect as collect_results
@@ -228,7 +227,7 @@ def _check_old_files(folder: Path, texts: dict[str, str], force: bool) -> None:
             "results and --priors to renew all."
         )
     fit = folder / "fit.yaml"
-    if fit.is_file() and not force and is_edited(fit.read_text("utf-8", errors="replace")):
+    if not force and is_edited(fit):
         raise FitError(
             f"nothing was written: {fit} was edited. Use --config {shlex.quote(str(fit))} --force "
             "to carry its settings over, or just --force to replace it."

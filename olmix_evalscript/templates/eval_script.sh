@@ -6,6 +6,7 @@
 [ -n "${BASH_SOURCE-}" ] || { echo "Run this as: bash FILE" >&2; exit 2; }
 #@begin settings
 GROUP_ID='58362402' DASHBOARD='olmix-58362402'
+COLLECT="olmix-evalscript collect $GROUP_ID"
 CLUSTER='aus' PRIORITY='normal' UNFINISHED=''
 EVALUATOR='olmo-cookbook-eval' MODEL_BACKEND='olmo_core' SUFFIX=''
 NEEDED='/.metadata.json /model_and_optim/.metadata /train/rank0.pt' # all in a complete stepN
@@ -257,15 +258,14 @@ submit_all() {
 }
 
 summary() {
-  local n count rest other="${EVALUATOR#olmo-cookbook-eval}"
+  local n count rest
   for n in "${TODO[@]}"; do
     [ ! -s "$WORK/$n" ] || STATUS[n]=$(<"$WORK/$n")
   done
   count=$(show_list | grep -c $'\t'"$DONE")
   echo "$count of $TOTAL variants $DONE at step $STEP, dashboard $DASHBOARD; logs are in $LOGS"
   show_list | grep -v $'\t'"$DONE" | group >&2
-  [ "$count$DRY_RUN" = 0 ] ||
-    echo "After the evaluations: olmix-evalscript collect $GROUP_ID${other:+ --evaluator $other}"
+  [ "$count$DRY_RUN" = 0 ] || echo "After the evaluations: $COLLECT"
   rest=$(show_list | grep -ve $'\t'"$DONE" -e 'maybe submitted' | cut -f 1 | paste -s -d , -)
   [ -n "$rest" ] || exit $((count < ${#STATUS[@]}))
   fail "To submit the rest, once it is ready: bash $0 --step $STEP --only $rest${AGAIN:+ --again}"
