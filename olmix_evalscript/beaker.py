@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing
 from datetime import datetime, timezone
 from functools import partial
+from math import inf, isfinite
 from typing import Any
 
 import grpc
@@ -35,6 +35,7 @@ ATTEMPT_SECONDS = 30.0  # after which a call without an answer is repeated
 LONGEST_PAUSE = 4.0  # seconds between two attempts
 
 _Code = grpc.StatusCode
+_Options = pb2.ListWorkloadsRequest.Opts
 _RETRIED = (
     _Code.UNAVAILABLE,
     _Code.RESOURCE_EXHAUSTED,
@@ -63,9 +64,9 @@ def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
     Raises:
         BeakerError: If Beaker refuses a call or does not answer in time.
     """
-    with _connect(search, report) as client:
+    with closing(_connect(search, report)) as client:
         pending: list[Future[Experiment]] = []
-        for page in _workload_pages(client, _targets(client, search), text=group_id):
+        for page in _workload_pages(client, search, text=group_id):
             pending += page
             report.status(f"Asking Beaker: {len(pending)} experiments found")
         found = []
@@ -84,9 +85,9 @@ def scan(search: Search, report: Report) -> Iterator[list[Experiment]]:
     Raises:
         BeakerError: If Beaker refuses a call or does not answer in time.
     """
-    with _connect(search, report) as client:
+    with closing(_connect(search, report)) as client:
         started, done = time.monotonic(), 0
-        for page in _workload_pages(client, _targets(client, search)):
+        for page in _workload_pages(client, search):
             yield [item.result() for item in page]
             done += len(page)
             rate = done / max(time.monotonic() - started, 0.001)
@@ -163,8 +164,7 @@ class _Client:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
-@contextmanager
-def _connect(search: Search, report: Report) -> Iterator[_Client]:
+def _connect(search: Search, report: Report) -> _Client:
     try:
         beaker = Beaker.from_env(
             check_for_upgrades=False, user_agent=f"olmix-evalscript v{__version__}"
@@ -176,97 +176,82 @@ def _connect(search: Search, report: Report) -> Iterator[_Client]:
     token = str(beaker.config.user_token)
     if not (token.isascii() and token.isprintable()):
         raise BeakerError(f"the Beaker token has characters that no token has. {_GET_A_TOKEN}")
-    client = _Client(beaker, search.timeout, report)
-    try:
-        yield client
-    finally:
-        client.close()
+    return _Client(beaker, search.timeout, report)
 
 
-@dataclass(frozen=True)
-class _Target:
-    """What a listing covers: one workspace, or the whole organization."""
+def _workload_pages(
+    client: _Client, search: Search, text: str | None = None
+) -> Iterator[list[Future[Experiment]]]:
+    """The pages of all experiments within the limits of a search, in any order.
 
-    organization_id: str
-    author_id: str | None
-    since: float | None  # seconds since 1970
-    workspace_id: str | None = None
-    about: str = ""  # it, in the message of an error
+    Args:
+        client: Makes the calls.
+        search: The limits.
+        text: In the name or description of each experiment.
+    """
+    submit = client.pool.submit
+    organization = submit(_id_of, client, "Organization", organization_name=client.organization)
+    author = submit(_author_id, client, search)
+    workspaces = {name: submit(_workspace_id, client, name) for name in search.workspaces}
+    everything = _Options(
+        organization_id=organization.result(),
+        author_id=author.result(),
+        name_or_description_substring=text,
+        page_size=PAGE_SIZE,
+        sort_clause=_Options.SortClause(sort_order=pb2.SortOrder.SORT_ORDER_DESCENDING, created={}),
+    )
+    fetches = [
+        partial(_workload_page, client, everything, id.result(), f"workspace {shown(name)}")
+        for name, id in workspaces.items()
+    ] or [partial(_workload_page, client, everything, None, "")]
+    since = -inf if search.since is None else search.since.timestamp()
+    return listing.read(fetches, since, submit)
 
 
-def _targets(client: _Client, search: Search) -> list[_Target]:
-    resolve = client.pool.submit
-    organization = resolve(_organization_id, client)
-    author = resolve(_author_id, client, search)
-    workspaces = [resolve(_workspace_id, client, name) for name in search.workspaces]
-    since = None if search.since is None else search.since.timestamp()
-    everything = _Target(organization.result(), author.result(), since)
-    return [
-        replace(everything, workspace_id=id.result(), about=f"workspace {shown(name)}")
-        for id, name in zip(workspaces, search.workspaces, strict=True)
-    ] or [everything]
-
-
-def _organization_id(client: _Client) -> str:
-    request = pb2.ResolveOrganizationNameRequest(organization_name=client.organization)
-    about = f"organization {shown(client.organization)}"
-    return str(client.call("ResolveOrganizationName", request, about).organization_id)
+def _id_of(client: _Client, kind: str, **names: str) -> str:
+    """The ID of an organization, a workspace or a user."""
+    request = getattr(pb2, f"Resolve{kind}NameRequest")(**names)
+    about = f"{kind.lower()} {shown('/'.join(names.values()))}"
+    answer = client.call(f"Resolve{kind}Name", request, about)
+    return str(getattr(answer, f"{kind.lower()}_id"))
 
 
 def _workspace_id(client: _Client, workspace: str) -> str:
     owner, _, name = workspace.partition("/")
-    request = pb2.ResolveWorkspaceNameRequest(owner_name=owner, workspace_name=name)
-    about = f"workspace {shown(workspace)}"
-    return str(client.call("ResolveWorkspaceName", request, about).workspace_id)
+    return _id_of(client, "Workspace", owner_name=owner, workspace_name=name)
 
 
 def _author_id(client: _Client, search: Search) -> str | None:
     if search.mine:
         return str(client.call("GetUser", pb2.GetUserRequest()).user.id)
-    if not search.author:
-        return None
-    request = pb2.ResolveUserNameRequest(user_name=search.author)
-    about = f"user {shown(search.author)}"
-    return str(client.call("ResolveUserName", request, about).user_id)
-
-
-def _workload_pages(
-    client: _Client, targets: Sequence[_Target], text: str | None = None
-) -> Iterator[list[Future[Experiment]]]:
-    """The pages of the listings of all targets, in any order."""
-    fetches = [partial(_workload_page, client, target, text) for target in targets]
-    return listing.read(fetches, targets[0].since, client.pool.submit)
+    return _id_of(client, "User", user_name=search.author) if search.author else None
 
 
 def _workload_page(
     client: _Client,
-    target: _Target,
-    text: str | None,
-    after: float | None,
-    before: float | None,
+    everything: Any,
+    workspace_id: str | None,
+    about: str,
+    after: float,
+    before: float,
     token: str,
 ) -> listing.Page[Future[Experiment]]:
-    """One page of the experiments that have a text in their name or description, newest first."""
-    options = pb2.ListWorkloadsRequest.Opts(
-        organization_id=target.organization_id,
-        workspace_id=target.workspace_id,
-        author_id=target.author_id,
-        name_or_description_substring=text,
-        page_size=PAGE_SIZE,
-        sort_clause=pb2.ListWorkloadsRequest.Opts.SortClause(
-            sort_order=pb2.SortOrder.SORT_ORDER_DESCENDING, created={}
-        ),
-        created_after=_timestamp(after),
-        created_before=_timestamp(before),
-    )
-    request = pb2.ListWorkloadsRequest(options=options)
-    if token:
-        request = pb2.ListWorkloadsRequest(next_page_token=token)
-    response = client.call("ListWorkloads", request, target.about)
+    """One page of a listing, newest first."""
+    request = pb2.ListWorkloadsRequest(next_page_token=token)
+    if not token:
+        options = _Options(
+            workspace_id=workspace_id,
+            created_after=_timestamp(after),
+            created_before=_timestamp(before),
+        )
+        options.MergeFrom(everything)
+        request = pb2.ListWorkloadsRequest(options=options)
+    response = client.call("ListWorkloads", request, about)
     entries = [
         listing.Entry(
             workload.experiment.id,
-            _created(workload),
+            # One division, so that this and datetime.timestamp() round alike.
+            workload.experiment.created.ToNanoseconds() / 10**9,
             client.pool.submit(_experiment, client, workload),
         )
         for workload in response.workloads
@@ -275,14 +260,8 @@ def _workload_page(
     return listing.Page(entries, response.next_page_token)
 
 
-def _created(workload: Any) -> float:
-    created = workload.experiment.created
-    # One division, so that this and datetime.timestamp() round alike.
-    return float((created.seconds * 10**9 + created.nanos) / 10**9)
-
-
-def _timestamp(seconds: float | None) -> Timestamp | None:
-    return None if seconds is None else Timestamp(seconds=int(seconds))
+def _timestamp(seconds: float) -> Timestamp | None:
+    return Timestamp(seconds=int(seconds)) if isfinite(seconds) else None
 
 
 def _experiment(client: _Client, workload: Any) -> Experiment:
@@ -334,11 +313,7 @@ def parse_spec(text: str) -> tuple[Task, ...]:
 def _task(spec: dict[str, Any]) -> Task:
     if "<<" in spec:
         raise ValueError("it has a task with YAML merge keys")
-    words: tuple[str, ...] = ()
-    for key in ("command", "arguments"):
-        value = spec.get(key)
-        more = () if yamltext.is_absent(value) else yamltext.strings(value)
-        if more is None:
-            raise ValueError(f"{key!r} of a task is not a list of strings")
-        words += more
-    return Task(words)
+    return Task(
+        yamltext.strings(spec.get("command"), "command")
+        + yamltext.strings(spec.get("arguments"), "arguments")
+    )

@@ -82,7 +82,8 @@ def _from_data(data: Any) -> Experiment:
         created=created.replace(tzinfo=timezone.utc),
         status=status,
         tasks=tuple(
-            Task(_strings(task, "arguments")) for task in _get(data, "tasks", list, default=[])
+            Task(yamltext.strings(_get(task, "arguments", list), "arguments"))
+            for task in _get(data, "tasks", list, default=[])
         ),
         problem=_get(data, "problem", str, default=""),
     )
@@ -95,10 +96,3 @@ def _get(data: Any, key: str, kind: type, default: Any = None) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f"{key!r} is missing or has the wrong type")
     return value
-
-
-def _strings(data: Any, key: str) -> tuple[str, ...]:
-    strings = yamltext.strings(_get(data, key, list))
-    if strings is None:
-        raise ValueError(f"{key!r} is not a list of strings")
-    return strings

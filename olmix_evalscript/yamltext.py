@@ -76,13 +76,14 @@ def _check_size(text: str) -> None:
             raise ValueError("it has too many aliases")
 
 
-def strings(value: Any) -> tuple[str, ...] | None:
-    """The value as strings if it is a list of scalars, else None."""
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    return None
+def strings(value: Any, key: str) -> tuple[str, ...]:
+    """What a task has under a key, as strings; none if it is missing or YAML's null.
 
-
-def is_absent(value: Any) -> bool:
-    """Whether a value is YAML's null, however it is written."""
-    return value is None or value in ("", "~", "null", "Null", "NULL")
+    Raises:
+        ValueError: If it is no list of scalars.
+    """
+    if value is None or value in ("", "~", "null", "Null", "NULL"):
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{key!r} of a task is not a list of strings")
+    return tuple(value)
