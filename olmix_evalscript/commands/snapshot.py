@@ -42,5 +42,5 @@ def snapshot(
         console.data(text)
         return
     path = Path(output.output or f"{group_id}.yaml")
-    write_whole(path, text, 0o644)
+    write_whole({path: text}, 0o644)
     console.data(f"{path}\n")
