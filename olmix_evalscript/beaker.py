@@ -24,9 +24,9 @@ from beaker.config import Config
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from olmix_evalscript import __version__, listing, yamltext
+from olmix_evalscript.console import Report
 from olmix_evalscript.errors import BeakerError
 from olmix_evalscript.model import STATUSES, Experiment, Search, Task
-from olmix_evalscript.report import Report
 from olmix_evalscript.text import shown
 
 PAGE_SIZE = 50  # the server's own limit

@@ -13,7 +13,6 @@ from olmix_evalscript.tables import swarm_table
 
 
 @command(
-    name="list",
     examples=(
         "olmix-evalscript list",
         "olmix-evalscript list -w ai2/oe-data --since 26w --timeout 600",
