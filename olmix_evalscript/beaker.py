@@ -14,14 +14,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timezone
 from functools import partial
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 import grpc
 from beaker import Beaker
 from beaker import beaker_pb2 as pb2
 from beaker.config import Config
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from olmix_evalscript import __version__, listing, yamltext
 from olmix_evalscript.console import Report
@@ -64,7 +63,7 @@ def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
     Raises:
         BeakerError: If Beaker refuses a call or does not answer in time.
     """
-    with closing(_connect(search, report)) as client:
+    with closing(_Client(search, report)) as client:
         pending: list[Future[Experiment]] = []
         for page in _workload_pages(client, search, text=group_id):
             pending += page
@@ -85,7 +84,7 @@ def scan(search: Search, report: Report) -> Iterator[list[Experiment]]:
     Raises:
         BeakerError: If Beaker refuses a call or does not answer in time.
     """
-    with closing(_connect(search, report)) as client:
+    with closing(_Client(search, report)) as client:
         started, done = time.monotonic(), 0
         for page in _workload_pages(client, search):
             yield [item.result() for item in page]
@@ -111,15 +110,25 @@ class _CallError(BeakerError):
 class _Client:
     """Calls to Beaker, all under one deadline, many at a time."""
 
-    def __init__(self, beaker: Beaker, timeout: float, report: Report) -> None:
-        self._beaker = beaker
-        self._metadata = [("authorization", f"bearer {beaker.config.user_token}")]
-        self._timeout = timeout
-        self._deadline = time.monotonic() + timeout
+    def __init__(self, search: Search, report: Report) -> None:
+        try:
+            self._beaker = Beaker.from_env(
+                check_for_upgrades=False, user_agent=f"olmix-evalscript v{__version__}"
+            )
+        except Exception:  # a broken file raises almost anything
+            path = Config.find_config()
+            where = f" in {path}" if path else ""
+            raise BeakerError(f"there is no usable Beaker token{where}. {_GET_A_TOKEN}") from None
+        token = str(self._beaker.config.user_token)
+        if not (token.isascii() and token.isprintable()):
+            raise BeakerError(f"the Beaker token has characters that no token has. {_GET_A_TOKEN}")
+        self._metadata = [("authorization", f"bearer {token}")]
+        self._timeout = search.timeout
+        self._deadline = time.monotonic() + search.timeout
         self._closed = threading.Event()
         self.pool = ThreadPoolExecutor(WORKERS)
         self._report = report
-        self.organization = beaker.config.default_org or "ai2"
+        self.organization = self._beaker.config.default_org or "ai2"
 
     def call(self, method: str, request: Any, about: str = "") -> Any:
         """Call one of Beaker's methods, again and again while the failure may pass.
@@ -135,10 +144,10 @@ class _Client:
         pause = 0.25
         while True:
             started = time.monotonic()
-            left = self._deadline - started
+            timeout = min(self._deadline - started, ATTEMPT_SECONDS)
             try:
                 return getattr(self._beaker.service, method)(
-                    request, timeout=min(left, ATTEMPT_SECONDS), metadata=self._metadata
+                    request, timeout=timeout, metadata=self._metadata
                 )
             except grpc.RpcError as error:
                 code, details = error.code(), error.details() or "no details"
@@ -164,21 +173,6 @@ class _Client:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _connect(search: Search, report: Report) -> _Client:
-    try:
-        beaker = Beaker.from_env(
-            check_for_upgrades=False, user_agent=f"olmix-evalscript v{__version__}"
-        )
-    except Exception:  # a broken file raises almost anything
-        path = Config.find_config()
-        where = f" in {path}" if path else ""
-        raise BeakerError(f"there is no usable Beaker token{where}. {_GET_A_TOKEN}") from None
-    token = str(beaker.config.user_token)
-    if not (token.isascii() and token.isprintable()):
-        raise BeakerError(f"the Beaker token has characters that no token has. {_GET_A_TOKEN}")
-    return _Client(beaker, search.timeout, report)
-
-
 def _workload_pages(
     client: _Client, search: Search, text: str | None = None
 ) -> Iterator[list[Future[Experiment]]]:
@@ -200,10 +194,13 @@ def _workload_pages(
         page_size=PAGE_SIZE,
         sort_clause=_Options.SortClause(sort_order=pb2.SortOrder.SORT_ORDER_DESCENDING, created={}),
     )
-    fetches = [
-        partial(_workload_page, client, everything, id.result(), f"workspace {shown(name)}")
+    listings = [
+        (f"workspace {shown(name)}", _Options(workspace_id=id.result()))
         for name, id in workspaces.items()
-    ] or [partial(_workload_page, client, everything, None, "")]
+    ] or [("", _Options())]
+    for _, options in listings:
+        options.MergeFrom(everything)
+    fetches = [partial(_workload_page, client, *each) for each in listings]
     since = -inf if search.since is None else search.since.timestamp()
     return listing.read(fetches, since, submit)
 
@@ -228,24 +225,16 @@ def _author_id(client: _Client, search: Search) -> str | None:
 
 
 def _workload_page(
-    client: _Client,
-    everything: Any,
-    workspace_id: str | None,
-    about: str,
-    after: float,
-    before: float,
-    token: str,
+    client: _Client, about: str, options: Any, after: float, before: float, token: str
 ) -> listing.Page[Future[Experiment]]:
     """One page of a listing, newest first."""
     request = pb2.ListWorkloadsRequest(next_page_token=token)
     if not token:
-        options = _Options(
-            workspace_id=workspace_id,
-            created_after=_timestamp(after),
-            created_before=_timestamp(before),
-        )
-        options.MergeFrom(everything)
-        request = pb2.ListWorkloadsRequest(options=options)
+        request.options.CopyFrom(options)
+        if after > -inf:
+            request.options.created_after.FromSeconds(int(after))
+        if before < inf:
+            request.options.created_before.FromSeconds(int(before))
     response = client.call("ListWorkloads", request, about)
     entries = [
         listing.Entry(
@@ -258,10 +247,6 @@ def _workload_page(
         if workload.HasField("experiment")  # else a session
     ]
     return listing.Page(entries, response.next_page_token)
-
-
-def _timestamp(seconds: float) -> Timestamp | None:
-    return Timestamp(seconds=int(seconds)) if isfinite(seconds) else None
 
 
 def _experiment(client: _Client, workload: Any) -> Experiment:
@@ -307,13 +292,12 @@ def parse_spec(text: str) -> tuple[Task, ...]:
     tasks = spec.get("tasks") if isinstance(spec, dict) else None
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise ValueError("it has no list of tasks")
-    return tuple(_task(task) for task in tasks)
-
-
-def _task(spec: dict[str, Any]) -> Task:
-    if "<<" in spec:
+    if any("<<" in task for task in tasks):
         raise ValueError("it has a task with YAML merge keys")
-    return Task(
-        yamltext.strings(spec.get("command"), "command")
-        + yamltext.strings(spec.get("arguments"), "arguments")
+    return tuple(
+        Task(
+            yamltext.strings(task.get("command"), "command")
+            + yamltext.strings(task.get("arguments"), "arguments")
+        )
+        for task in tasks
     )

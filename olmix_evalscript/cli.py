@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from olmix_evalscript import __version__
-from olmix_evalscript.console import Console, open_streams, stop_writing
+from olmix_evalscript.console import Console, open_streams
 from olmix_evalscript.errors import EvalScriptError, UsageError
 from olmix_evalscript.options import GeneralOptions, Panel, Session
 
@@ -55,7 +56,7 @@ def main() -> NoReturn:
     except OSError as error:
         if error.filename is not None:
             raise
-        stop_writing()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python tries again when it exits
         console.error(f"cannot write to stdout: {error.strerror}")
         sys.exit(EXIT_FAILED)
     except Exception as error:

@@ -94,7 +94,7 @@ class Console:
     @contextmanager
     def report(self) -> Iterator[Report]:
         """Show what a slow step does: on a terminal beside a spinner, elsewhere now and then."""
-        detail = self.note if self.verbose else _ignore
+        detail = self.note if self.verbose else lambda text: None
         if self.quiet or self.verbose or not sys.stderr.isatty():
             yield Report(self._now_and_then(), detail)
             return
@@ -122,15 +122,6 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def stop_writing() -> None:
-    """Drop what stdout did not take: Python would try again when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _ignore(text: str) -> None:
-    """Say nothing."""
 
 
 def _line(text: str) -> Text:

@@ -31,8 +31,7 @@ def dump(group_id: str, experiments: Sequence[Experiment]) -> str:
     """
     saved = [_to_data(reading) for reading in relevant(group_id, experiments)]
     data = {"version": VERSION, "group_id": group_id, "experiments": saved}
-    text: str = yaml.safe_dump(data, sort_keys=False, width=10_000)
-    return text
+    return str(yaml.safe_dump(data, sort_keys=False, width=10_000))
 
 
 def load(path: Path, group_id: str) -> list[Experiment]:
@@ -41,7 +40,11 @@ def load(path: Path, group_id: str) -> list[Experiment]:
     Raises:
         InvalidInputError: If the file cannot be read, or is not a snapshot of the group.
     """
-    data = yamltext.load_file(path, "snapshot")
+    try:
+        data = yamltext.load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInputError(f"cannot read the snapshot {path}: {reason}") from None
     try:
         if (version := _get(data, "version", str)) != VERSION:
             raise ValueError(f"its version is {version!r}, not {VERSION!r}")

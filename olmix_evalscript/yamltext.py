@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
-
-from olmix_evalscript.errors import InvalidInputError
 
 #: Of a text, and of a text with its aliases written out. Snapshots of 1,024 variants take 1 MB.
 MAX_CHARACTERS = 64 * 1024 * 1024
@@ -33,23 +30,6 @@ def load(text: str) -> Any:
         place = f" in line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ValueError(f"{problem}{place}") from None
-
-
-def load_file(path: Path, what: str) -> Any:
-    """Parse a file that holds one YAML document, as `load` does.
-
-    Args:
-        path: The file.
-        what: What it is to the user, such as "config".
-
-    Raises:
-        InvalidInputError: If the file or its text cannot be read.
-    """
-    try:
-        return load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidInputError(f"cannot read the {what} {path}: {reason}") from None
 
 
 def _check_size(text: str) -> None:
