@@ -150,11 +150,10 @@ class _Client:
                     request, timeout=timeout, metadata=self._metadata
                 )
             except grpc.RpcError as error:
-                code, details = error.code(), error.details() or "no details"
+                code, details = error.code(), shown(error.details() or "no details")
             finally:
                 took = time.monotonic() - started
                 self._report.detail(f"{method}: {took * 1000:.0f} ms")
-            details = shown(details)
             if code not in _RETRIED:
                 raise _CallError(method, code, details, about)
             if self._deadline - time.monotonic() < pause or self._closed.is_set():

@@ -80,7 +80,6 @@ def write_whole(texts: Mapping[Path, str], mode: int) -> None:
         InvalidInputError: If one cannot be written.
     """
     written: dict[Path, str] = {}  # each file's temporary name
-    path = Path()
     try:
         for path, text in texts.items():
             real = Path(os.path.realpath(path))
