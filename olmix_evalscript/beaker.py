@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import closing
 from datetime import datetime, timezone
 from functools import partial
+from math import inf
 from typing import Any
 
 import grpc
 from beaker import Beaker
 from beaker import beaker_pb2 as pb2
 from beaker.config import Config
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from olmix_evalscript import __version__, listing, yamltext
+from olmix_evalscript.console import Report
 from olmix_evalscript.errors import BeakerError
 from olmix_evalscript.model import STATUSES, Experiment, Search, Task
-from olmix_evalscript.report import Report
 from olmix_evalscript.text import shown
 
 PAGE_SIZE = 50  # the server's own limit
@@ -35,6 +34,7 @@ ATTEMPT_SECONDS = 30.0  # after which a call without an answer is repeated
 LONGEST_PAUSE = 4.0  # seconds between two attempts
 
 _Code = grpc.StatusCode
+_Options = pb2.ListWorkloadsRequest.Opts
 _RETRIED = (
     _Code.UNAVAILABLE,
     _Code.RESOURCE_EXHAUSTED,
@@ -63,9 +63,9 @@ def find(group_id: str, search: Search, report: Report) -> list[Experiment]:
     Raises:
         BeakerError: If Beaker refuses a call or does not answer in time.
     """
-    with _connect(search, report) as client:
+    with closing(_Client(search, report)) as client:
         pending: list[Future[Experiment]] = []
-        for page in _workload_pages(client, _targets(client, search), text=group_id):
+        for page in _workload_pages(client, search, text=group_id):
             pending += page
             report.status(f"Asking Beaker: {len(pending)} experiments found")
         found = []
@@ -84,9 +84,9 @@ def scan(search: Search, report: Report) -> Iterator[list[Experiment]]:
     Raises:
         BeakerError: If Beaker refuses a call or does not answer in time.
     """
-    with _connect(search, report) as client:
+    with closing(_Client(search, report)) as client:
         started, done = time.monotonic(), 0
-        for page in _workload_pages(client, _targets(client, search)):
+        for page in _workload_pages(client, search):
             yield [item.result() for item in page]
             done += len(page)
             rate = done / max(time.monotonic() - started, 0.001)
@@ -110,15 +110,25 @@ class _CallError(BeakerError):
 class _Client:
     """Calls to Beaker, all under one deadline, many at a time."""
 
-    def __init__(self, beaker: Beaker, timeout: float, report: Report) -> None:
-        self._beaker = beaker
-        self._metadata = [("authorization", f"bearer {beaker.config.user_token}")]
-        self._timeout = timeout
-        self._deadline = time.monotonic() + timeout
+    def __init__(self, search: Search, report: Report) -> None:
+        try:
+            self._beaker = Beaker.from_env(
+                check_for_upgrades=False, user_agent=f"olmix-evalscript v{__version__}"
+            )
+        except Exception:  # a broken file raises almost anything
+            path = Config.find_config()
+            where = f" in {path}" if path else ""
+            raise BeakerError(f"there is no usable Beaker token{where}. {_GET_A_TOKEN}") from None
+        token = str(self._beaker.config.user_token)
+        if not (token.isascii() and token.isprintable()):
+            raise BeakerError(f"the Beaker token has characters that no token has. {_GET_A_TOKEN}")
+        self._metadata = [("authorization", f"bearer {token}")]
+        self._timeout = search.timeout
+        self._deadline = time.monotonic() + search.timeout
         self._closed = threading.Event()
         self.pool = ThreadPoolExecutor(WORKERS)
         self._report = report
-        self.organization = beaker.config.default_org or "ai2"
+        self.organization = self._beaker.config.default_org or "ai2"
 
     def call(self, method: str, request: Any, about: str = "") -> Any:
         """Call one of Beaker's methods, again and again while the failure may pass.
@@ -134,17 +144,16 @@ class _Client:
         pause = 0.25
         while True:
             started = time.monotonic()
-            left = self._deadline - started
+            timeout = min(self._deadline - started, ATTEMPT_SECONDS)
             try:
                 return getattr(self._beaker.service, method)(
-                    request, timeout=min(left, ATTEMPT_SECONDS), metadata=self._metadata
+                    request, timeout=timeout, metadata=self._metadata
                 )
             except grpc.RpcError as error:
-                code, details = error.code(), error.details() or "no details"
+                code, details = error.code(), shown(error.details() or "no details")
             finally:
                 took = time.monotonic() - started
                 self._report.detail(f"{method}: {took * 1000:.0f} ms")
-            details = shown(details)
             if code not in _RETRIED:
                 raise _CallError(method, code, details, about)
             if self._deadline - time.monotonic() < pause or self._closed.is_set():
@@ -163,126 +172,80 @@ class _Client:
         self.pool.shutdown(wait=False, cancel_futures=True)
 
 
-@contextmanager
-def _connect(search: Search, report: Report) -> Iterator[_Client]:
-    try:
-        beaker = Beaker.from_env(
-            check_for_upgrades=False, user_agent=f"olmix-evalscript v{__version__}"
-        )
-    except Exception:  # a broken file raises almost anything
-        path = Config.find_config()
-        where = f" in {path}" if path else ""
-        raise BeakerError(f"there is no usable Beaker token{where}. {_GET_A_TOKEN}") from None
-    token = str(beaker.config.user_token)
-    if not (token.isascii() and token.isprintable()):
-        raise BeakerError(f"the Beaker token has characters that no token has. {_GET_A_TOKEN}")
-    client = _Client(beaker, search.timeout, report)
-    try:
-        yield client
-    finally:
-        client.close()
+def _workload_pages(
+    client: _Client, search: Search, text: str | None = None
+) -> Iterator[list[Future[Experiment]]]:
+    """The pages of all experiments within the limits of a search, in any order.
+
+    Args:
+        client: Makes the calls.
+        search: The limits.
+        text: In the name or description of each experiment.
+    """
+    submit = client.pool.submit
+    organization = submit(_id_of, client, "Organization", organization_name=client.organization)
+    author = submit(_author_id, client, search)
+    workspaces = {name: submit(_workspace_id, client, name) for name in search.workspaces}
+    everything = _Options(
+        organization_id=organization.result(),
+        author_id=author.result(),
+        name_or_description_substring=text,
+        page_size=PAGE_SIZE,
+        sort_clause=_Options.SortClause(sort_order=pb2.SortOrder.SORT_ORDER_DESCENDING, created={}),
+    )
+    listings = [
+        (f"workspace {shown(name)}", _Options(workspace_id=id.result()))
+        for name, id in workspaces.items()
+    ] or [("", _Options())]
+    for _, options in listings:
+        options.MergeFrom(everything)
+    fetches = [partial(_workload_page, client, *each) for each in listings]
+    since = -inf if search.since is None else search.since.timestamp()
+    return listing.read(fetches, since, submit)
 
 
-@dataclass(frozen=True)
-class _Target:
-    """What a listing covers: one workspace, or the whole organization."""
-
-    organization_id: str
-    author_id: str | None
-    since: float | None  # seconds since 1970
-    workspace_id: str | None = None
-    about: str = ""  # it, in the message of an error
-
-
-def _targets(client: _Client, search: Search) -> list[_Target]:
-    resolve = client.pool.submit
-    organization = resolve(_organization_id, client)
-    author = resolve(_author_id, client, search)
-    workspaces = [resolve(_workspace_id, client, name) for name in search.workspaces]
-    since = None if search.since is None else search.since.timestamp()
-    everything = _Target(organization.result(), author.result(), since)
-    return [
-        replace(everything, workspace_id=id.result(), about=f"workspace {shown(name)}")
-        for id, name in zip(workspaces, search.workspaces, strict=True)
-    ] or [everything]
-
-
-def _organization_id(client: _Client) -> str:
-    request = pb2.ResolveOrganizationNameRequest(organization_name=client.organization)
-    about = f"organization {shown(client.organization)}"
-    return str(client.call("ResolveOrganizationName", request, about).organization_id)
+def _id_of(client: _Client, kind: str, **names: str) -> str:
+    """The ID of an organization, a workspace or a user."""
+    request = getattr(pb2, f"Resolve{kind}NameRequest")(**names)
+    about = f"{kind.lower()} {shown('/'.join(names.values()))}"
+    answer = client.call(f"Resolve{kind}Name", request, about)
+    return str(getattr(answer, f"{kind.lower()}_id"))
 
 
 def _workspace_id(client: _Client, workspace: str) -> str:
     owner, _, name = workspace.partition("/")
-    request = pb2.ResolveWorkspaceNameRequest(owner_name=owner, workspace_name=name)
-    about = f"workspace {shown(workspace)}"
-    return str(client.call("ResolveWorkspaceName", request, about).workspace_id)
+    return _id_of(client, "Workspace", owner_name=owner, workspace_name=name)
 
 
 def _author_id(client: _Client, search: Search) -> str | None:
     if search.mine:
         return str(client.call("GetUser", pb2.GetUserRequest()).user.id)
-    if not search.author:
-        return None
-    request = pb2.ResolveUserNameRequest(user_name=search.author)
-    about = f"user {shown(search.author)}"
-    return str(client.call("ResolveUserName", request, about).user_id)
-
-
-def _workload_pages(
-    client: _Client, targets: Sequence[_Target], text: str | None = None
-) -> Iterator[list[Future[Experiment]]]:
-    """The pages of the listings of all targets, in any order."""
-    fetches = [partial(_workload_page, client, target, text) for target in targets]
-    return listing.read(fetches, targets[0].since, client.pool.submit)
+    return _id_of(client, "User", user_name=search.author) if search.author else None
 
 
 def _workload_page(
-    client: _Client,
-    target: _Target,
-    text: str | None,
-    after: float | None,
-    before: float | None,
-    token: str,
+    client: _Client, about: str, options: Any, after: float, before: float, token: str
 ) -> listing.Page[Future[Experiment]]:
-    """One page of the experiments that have a text in their name or description, newest first."""
-    options = pb2.ListWorkloadsRequest.Opts(
-        organization_id=target.organization_id,
-        workspace_id=target.workspace_id,
-        author_id=target.author_id,
-        name_or_description_substring=text,
-        page_size=PAGE_SIZE,
-        sort_clause=pb2.ListWorkloadsRequest.Opts.SortClause(
-            sort_order=pb2.SortOrder.SORT_ORDER_DESCENDING, created={}
-        ),
-        created_after=_timestamp(after),
-        created_before=_timestamp(before),
-    )
-    request = pb2.ListWorkloadsRequest(options=options)
-    if token:
-        request = pb2.ListWorkloadsRequest(next_page_token=token)
-    response = client.call("ListWorkloads", request, target.about)
+    """One page of a listing, newest first."""
+    request = pb2.ListWorkloadsRequest(next_page_token=token)
+    if not token:
+        request.options.CopyFrom(options)
+        if after > -inf:
+            request.options.created_after.FromSeconds(int(after))
+        if before < inf:
+            request.options.created_before.FromSeconds(int(before))
+    response = client.call("ListWorkloads", request, about)
     entries = [
         listing.Entry(
             workload.experiment.id,
-            _created(workload),
+            # One division, so that this and datetime.timestamp() round alike.
+            workload.experiment.created.ToNanoseconds() / 10**9,
             client.pool.submit(_experiment, client, workload),
         )
         for workload in response.workloads
         if workload.HasField("experiment")  # else a session
     ]
     return listing.Page(entries, response.next_page_token)
-
-
-def _created(workload: Any) -> float:
-    created = workload.experiment.created
-    # One division, so that this and datetime.timestamp() round alike.
-    return float((created.seconds * 10**9 + created.nanos) / 10**9)
-
-
-def _timestamp(seconds: float | None) -> Timestamp | None:
-    return None if seconds is None else Timestamp(seconds=int(seconds))
 
 
 def _experiment(client: _Client, workload: Any) -> Experiment:
@@ -328,17 +291,12 @@ def parse_spec(text: str) -> tuple[Task, ...]:
     tasks = spec.get("tasks") if isinstance(spec, dict) else None
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise ValueError("it has no list of tasks")
-    return tuple(_task(task) for task in tasks)
-
-
-def _task(spec: dict[str, Any]) -> Task:
-    if "<<" in spec:
+    if any("<<" in task for task in tasks):
         raise ValueError("it has a task with YAML merge keys")
-    words: tuple[str, ...] = ()
-    for key in ("command", "arguments"):
-        value = spec.get(key)
-        more = () if yamltext.is_absent(value) else yamltext.strings(value)
-        if more is None:
-            raise ValueError(f"{key!r} of a task is not a list of strings")
-        words += more
-    return Task(words)
+    return tuple(
+        Task(
+            yamltext.strings(task.get("command"), "command")
+            + yamltext.strings(task.get("arguments"), "arguments")
+        )
+        for task in tasks
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +16,20 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from olmix_evalscript import __version__
-from olmix_evalscript.console import Console, open_streams, writing_to_stdout
+from olmix_evalscript.console import Console, open_streams
 from olmix_evalscript.errors import EvalScriptError, UsageError
 from olmix_evalscript.options import GeneralOptions, Panel, Session
 
 PROGRAM = "olmix-evalscript"
-COMMANDS = ("collect", "generate", "list", "show", "snapshot", "tasks")
+#: What the program's help says of each command, so that it need not load them.
+COMMANDS = {
+    "collect": "Fetch the results and write the files for olmix fit.",
+    "generate": "Write the script that evaluates a swarm, and print its path.",
+    "list": "List the swarms on Beaker, newest first.",
+    "show": "Show a swarm's variants and where their checkpoints should be, or their mixtures.",
+    "snapshot": "Save what Beaker says about a swarm, without environment variables or secrets.",
+    "tasks": "List the task sets, or the tasks of one set.",
+}
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
@@ -38,24 +47,33 @@ def main() -> NoReturn:
                 raise UsageError(f"the argument {word!a} has a character that cannot be printed")
         if any(re.fullmatch("(--[a-z-]+=)?", word) for word in words[:split]):
             raise UsageError("an argument is empty: is a variable of your shell not set?")
-        load_commands(*words[:1])
+        load_commands(*sys.argv[1:2])
         session = Session(console, tuple(words[split + 1 :]))
-        with writing_to_stdout():
-            sys.exit(app(words[:split], PROGRAM, obj=session, standalone_mode=False))
+        sys.exit(app(words[:split], PROGRAM, obj=session, standalone_mode=False))
     except EvalScriptError as error:
         console.error(error)
         sys.exit(EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python tries again when it exits
+        console.error(f"cannot write to stdout: {error.strerror}")
+        sys.exit(EXIT_FAILED)
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        console.error(UsageError(_wrong_usage(error)))
+        console.error(_wrong_usage(error))
         sys.exit(EXIT_USAGE)
 
 
-def load_commands(name: str = "") -> None:
-    """Add the command of this name to the app; all of them if there is none."""
-    for command in (name,) if name in COMMANDS else COMMANDS:
-        import_module(f"olmix_evalscript.commands.{command}")
+def load_commands(word: str = "") -> None:
+    """Add those commands to the app that a command line with this first word may need."""
+    if word in ("-h", "--help", "--version") and not app.registered_commands:
+        for name, summary in COMMANDS.items():
+            app.command(name, help=summary)(lambda: None)
+        return
+    for name in (word,) if word in COMMANDS else COMMANDS:
+        import_module(f"olmix_evalscript.commands.{name}")
 
 
 def _wrong_usage(error: Any) -> str:
@@ -107,18 +125,16 @@ app = typer.Typer(
 )
 
 
-def command(
-    *, examples: Sequence[str], name: str | None = None
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add a function to the commands.
+def command(*, examples: Sequence[str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add a function to the commands, by the name of its module.
 
     Args:
         examples: Whole command lines, for the end of its help.
-        name: The function's name by default.
     """
     epilog = "\n\n".join(["Examples:", *(f"  {example}" for example in examples)])
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
+        name = function.__module__.rpartition(".")[2]
         app.command(name, cls=_Command, epilog=epilog)(_flattened(function))
         return function
 
@@ -147,7 +163,6 @@ def _flattened(function: Callable[..., None]) -> Callable[..., None]:
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from olmix_evalscript.errors import InvalidInputError
-from olmix_evalscript.report import Report
 from olmix_evalscript.text import printable
 
 if TYPE_CHECKING:
@@ -26,6 +24,14 @@ FIRST_LINE = 1.0  # seconds until progress is a line, where no spinner can move
 NEXT_LINE = 10.0  # seconds between two such lines
 COLOURS = {"succeeded": "green", "ok": "green", "failed": "red", "canceled": "yellow"}
 COLOURED = rf"(?<![\w-])(?:{'|'.join(COLOURS)})(?![\w-])"  # in no name
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a slow step reports what it does, without knowing who listens."""
+
+    status: Callable[[str], None]  # what is being done, as a line that may be overwritten
+    detail: Callable[[str], None]  # each call, for those who want to see it
 
 
 @dataclass
@@ -76,7 +82,7 @@ class Console:
         """Say what a reader should look into."""
         self._message("warning: ", "yellow", text)
 
-    def error(self, error: Exception) -> None:
+    def error(self, error: object) -> None:
         """Say why the command failed."""
         self._message("error: ", "red", str(error))
 
@@ -88,9 +94,9 @@ class Console:
     @contextmanager
     def report(self) -> Iterator[Report]:
         """Show what a slow step does: on a terminal beside a spinner, elsewhere now and then."""
-        detail = self.note if self.verbose else _ignore
+        detail = self.note if self.verbose else lambda text: None
         if self.quiet or self.verbose or not sys.stderr.isatty():
-            yield Report(_ignore if self.quiet else self._now_and_then(), detail)
+            yield Report(self._now_and_then(), detail)
             return
         from rich.console import Console as RichConsole
 
@@ -116,29 +122,6 @@ def open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-@contextmanager
-def writing_to_stdout() -> Iterator[None]:
-    """Turn a failure to write to stdout into an error message.
-
-    Raises:
-        InvalidInputError: If stdout cannot be written; a reader that went away is no error.
-    """
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        if error.filename is not None:
-            raise
-        # Drop what is still to be written: Python would try again when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise InvalidInputError(f"cannot write to stdout: {error.strerror}") from None
-
-
-def _ignore(text: str) -> None:
-    """Say nothing."""
 
 
 def _line(text: str) -> Text:

@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,31 +65,21 @@ def _interrupts_delayed() -> Iterator[None]:
             handler(*caught[0])
 
 
-def write_whole(path: Path, text: str, mode: int) -> None:
-    """Write a file so that a reader sees all of the old one or all of the new one.
+@_interrupts_delayed()
+def write_whole(texts: Mapping[Path, str], mode: int) -> None:
+    """Write files so that a reader sees all of an old one or all of a new one.
+
+    None is written if one of them cannot be. They are renamed one after the other, once all are on
+    disk. Ctrl-C waits until then.
 
     Args:
-        path: The file; missing folders are made, a link is followed.
-        text: Its text, written as UTF-8.
-        mode: Its permissions, such as 0o755.
-
-    Raises:
-        InvalidInputError: If it cannot be written.
-    """
-    write_all({path: text}, mode)
-
-
-@_interrupts_delayed()
-def write_all(texts: Mapping[Path, str], mode: int) -> None:
-    """Write several files as `write_whole` does, and none if one of them cannot be written.
-
-    They are renamed one after the other, once all are on disk. Ctrl-C waits until then.
+        texts: Each file's text, written as UTF-8; missing folders are made, a link is followed.
+        mode: Their permissions, such as 0o755.
 
     Raises:
         InvalidInputError: If one cannot be written.
     """
     written: dict[Path, str] = {}  # each file's temporary name
-    path = Path()
     try:
         for path, text in texts.items():
             real = Path(os.path.realpath(path))
@@ -112,5 +102,4 @@ def write_all(texts: Mapping[Path, str], mode: int) -> None:
         ) from None
     finally:
         for temporary in written.values():
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
+            Path(temporary).unlink(missing_ok=True)

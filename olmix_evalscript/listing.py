@@ -9,11 +9,10 @@ takes bounds as inclusive, or rounds times to seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from math import inf, sqrt
-from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from olmix_evalscript.errors import BeakerError
@@ -46,13 +45,13 @@ class Page(Generic[T]):
 
 
 #: Fetches one page, newest first: what was created after the first time and before the second, each
-#: of which may be None. The text is the page's token, empty for the first page.
-Fetch = Callable[[float | None, float | None, str], Page[T]]
+#: of which may be infinite. The text is the page's token, empty for the first page.
+Fetch = Callable[[float, float, str], Page[T]]
 
 
 def read(
     fetches: Sequence[Fetch[T]],
-    since: float | None,
+    since: float,
     submit: Callable[[Callable[[], Page[T]]], Future[Page[T]]],
 ) -> Iterator[list[T]]:
     """Read listings to their ends, many pages at once.
@@ -70,24 +69,16 @@ def read(
     Raises:
         BeakerError: If a page cannot be fetched, or a listing is out of order.
     """
-    done: SimpleQueue[Future[Page[T]]] = SimpleQueue()
-    calls: dict[Future[Page[T]], _Slice[T]] = {}
-
-    def start(slice_: _Slice[T]) -> None:
-        call = submit(slice_.next_page)
-        calls[call] = slice_
-        call.add_done_callback(done.put)
-
-    for fetch in fetches:
-        start(_Slice(fetch, since, None))
+    slices = [_Slice(fetch, since, inf) for fetch in fetches]
+    calls = {submit(slice_.next_page): slice_ for slice_ in slices}
     while calls:
-        call = done.get()
-        slice_ = calls.pop(call)
-        page = call.result()
-        values = slice_.take(page)
-        for each in slice_.rest(page, may_split=len(calls) < AT_ONCE - 2):
-            start(each)
-        yield values
+        for call in wait(calls, return_when=FIRST_COMPLETED).done:
+            slice_ = calls.pop(call)
+            page = call.result()
+            values = slice_.take(page)
+            for each in slice_.rest(page, may_split=len(calls) < AT_ONCE - 2):
+                calls[submit(each.next_page)] = each
+            yield values
 
 
 @dataclass
@@ -95,17 +86,15 @@ class _Slice(Generic[T]):
     """What was created from one time to just before another."""
 
     fetch: Fetch[T]
-    since: float | None
-    until: float | None
+    since: float
+    until: float
     _seen: set[str] = field(default_factory=set)  # IDs
     _token: str = ""
     _newest: float = inf  # of the latest page
     _oldest: float = inf
 
     def next_page(self) -> Page[T]:
-        after = None if self.since is None else self.since - MARGIN
-        before = None if self.until is None else self.until + MARGIN
-        return self.fetch(after, before, self._token)
+        return self.fetch(self.since - MARGIN, self.until + MARGIN, self._token)
 
     def take(self, page: Page[T]) -> list[T]:
         """The new entries of a page that lie within this slice."""
@@ -118,22 +107,16 @@ class _Slice(Generic[T]):
             self._newest, self._oldest = times[0], min(*times, self._oldest)
         new = {entry.id: entry for entry in page.entries if entry.id not in self._seen}
         self._seen.update(new)
-        return [entry.value for entry in new.values() if self._covers(entry.created)]
-
-    def _covers(self, created: float) -> bool:
-        return (self.since is None or self.since <= created) and (
-            self.until is None or created < self.until
-        )
+        return [e.value for e in new.values() if self.since <= e.created < self.until]
 
     def rest(self, page: Page[T], may_split: bool) -> list[_Slice[T]]:
         """The slices that are left to read after the page just taken."""
-        is_past = self.since is not None and self._oldest < self.since - MARGIN
-        if is_past or not page.token:
+        if not page.token or self._oldest < self.since - MARGIN:
             return []
         self._token = page.token
-        cuts = self._cuts() if may_split else []
-        older = [_Slice(self.fetch, since, until) for until, since in pairwise([*cuts, self.since])]
-        self.since = cuts[0] if cuts else self.since
+        bounds = [*(self._cuts() if may_split else ()), self.since]
+        older = [_Slice(self.fetch, since, until) for until, since in pairwise(bounds)]
+        self.since = bounds[0]
         return [self, *older]
 
     def _cuts(self) -> list[float]:
@@ -146,7 +129,7 @@ class _Slice(Generic[T]):
         if self._oldest == inf:
             return []
         span = max(self._newest - self._oldest, SHORTEST_SPAN)
-        left = self._oldest - (BEGINNING if self.since is None else self.since)
+        left = self._oldest - max(self.since, BEGINNING)
         if left < FEW_PAGES * span:
             return []
         first = min(sqrt(span * left), left / 2)

@@ -270,7 +270,7 @@ def write_script(path: Path, script: str, *, force: bool = False) -> None:
             f"with `generate ... -o - | diff {shlex.quote(str(path))} -`; then replace it with "
             "--force, or write another file with --output."
         )
-    write_whole(path, script, 0o755)
+    write_whole({path: script}, 0o755)
 
 
 def script_path(output_dir: Path, group_id: str) -> Path:

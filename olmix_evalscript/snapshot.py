@@ -31,8 +31,7 @@ def dump(group_id: str, experiments: Sequence[Experiment]) -> str:
     """
     saved = [_to_data(reading) for reading in relevant(group_id, experiments)]
     data = {"version": VERSION, "group_id": group_id, "experiments": saved}
-    text: str = yaml.safe_dump(data, sort_keys=False, width=10_000)
-    return text
+    return str(yaml.safe_dump(data, sort_keys=False, width=10_000))
 
 
 def load(path: Path, group_id: str) -> list[Experiment]:
@@ -41,7 +40,11 @@ def load(path: Path, group_id: str) -> list[Experiment]:
     Raises:
         InvalidInputError: If the file cannot be read, or is not a snapshot of the group.
     """
-    data = yamltext.load_file(path, "snapshot")
+    try:
+        data = yamltext.load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInputError(f"cannot read the snapshot {path}: {reason}") from None
     try:
         if (version := _get(data, "version", str)) != VERSION:
             raise ValueError(f"its version is {version!r}, not {VERSION!r}")
@@ -82,7 +85,8 @@ def _from_data(data: Any) -> Experiment:
         created=created.replace(tzinfo=timezone.utc),
         status=status,
         tasks=tuple(
-            Task(_strings(task, "arguments")) for task in _get(data, "tasks", list, default=[])
+            Task(yamltext.strings(_get(task, "arguments", list), "arguments"))
+            for task in _get(data, "tasks", list, default=[])
         ),
         problem=_get(data, "problem", str, default=""),
     )
@@ -95,10 +99,3 @@ def _get(data: Any, key: str, kind: type, default: Any = None) -> Any:
     if not isinstance(value, kind):
         raise ValueError(f"{key!r} is missing or has the wrong type")
     return value
-
-
-def _strings(data: Any, key: str) -> tuple[str, ...]:
-    strings = yamltext.strings(_get(data, key, list))
-    if strings is None:
-        raise ValueError(f"{key!r} is not a list of strings")
-    return strings

@@ -1,17 +1,17 @@
-"""Get a group's experiments from Beaker or from a snapshot, and its swarm."""
+"""Get a group's experiments from Beaker or from a snapshot, and the swarm they make."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from olmix_evalscript.console import Console, Report
 from olmix_evalscript.errors import SwarmError, UsageError
 from olmix_evalscript.model import Experiment, Search, Swarm
-from olmix_evalscript.report import Report, Reporting
 from olmix_evalscript.swarm import build_swarm, mentions
 from olmix_evalscript.text import in_words
 
@@ -58,7 +58,7 @@ class ExperimentSource:
         since = self.search.since or datetime.now(timezone.utc) - SCANNED
         return beaker.scan(replace(self.search, mine=mine, since=since), report)
 
-    def experiments(self, group_id: str, reporting: Reporting) -> list[Experiment]:
+    def experiments(self, group_id: str, console: Console) -> list[Experiment]:
         """All experiments that may belong to the group; Beaker's are newest first.
 
         Raises:
@@ -70,7 +70,7 @@ class ExperimentSource:
             return snapshot.load(self.snapshot, group_id)
         from olmix_evalscript import beaker
 
-        with reporting() as report:
+        with console.report() as report:
             if self.scan:
                 pages = self.pages(report)
                 found = [each for page in pages for each in page if mentions(group_id, each)]
@@ -79,43 +79,33 @@ class ExperimentSource:
         return sorted(found, key=lambda each: (each.created, each.id), reverse=True)
 
     def swarm(
-        self, group_id: str, reporting: Reporting, checkpoint_root: str | None, status: str | None
+        self,
+        group_id: str,
+        experiments: Sequence[Experiment],
+        *,
+        checkpoint_root: str | None = None,
+        status: str | None = None,
     ) -> Swarm:
-        """The group's swarm, with at least one variant.
+        """The swarm of these experiments; the arguments are those of `build_swarm`.
 
         Raises:
-            EvalScriptError: If there is none, or as `experiments`.
+            SwarmError: If it has no variants, with what to try next.
         """
-        experiments = self.experiments(group_id, reporting)
         swarm = build_swarm(group_id, experiments, checkpoint_root=checkpoint_root, status=status)
-        self.check(swarm, len(experiments), status)
-        return swarm
-
-    def check(self, swarm: Swarm, found: int, status: str | None = None) -> None:
-        """Refuse a swarm without variants.
-
-        Args:
-            swarm: The swarm of all experiments.
-            found: How many experiments there were.
-            status: The status that variants should have.
-
-        Raises:
-            SwarmError: If it has none, with what to try next.
-        """
         if swarm.variants or swarm.unreadable:
-            return
+            return swarm
         if others := swarm.other_statuses:
             have = in_words(dict(Counter(others).most_common()))
             raise SwarmError(
-                f"none of the {len(others)} variants of {swarm.group_id} is {status} ({have})"
+                f"none of the {len(others)} variants of {group_id} is {status} ({have})"
             )
         search = self.search
         limits = {"workspace": search.workspaces, "author": search.author, "since": search.since}
         given = [f"--{option}" for option, value in limits.items() if value]
-        problem = f"no experiment on Beaker carries the ID {swarm.group_id}"
-        if found:
+        problem = f"no experiment on Beaker carries the ID {group_id}"
+        if experiments:
             problem = (
-                f"{found} experiments carry the ID {swarm.group_id}, but none trains a run of "
+                f"{len(experiments)} experiments carry the ID {group_id}, but none trains a run of "
                 "that group"
             )
         elif given:

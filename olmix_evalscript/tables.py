@@ -166,11 +166,6 @@ VARIANT_COLUMNS: tuple[Column[Variant], ...] = (
 # --- swarms -------------------------------------------------------------------------------
 
 
-def swarm_table(swarms: Sequence[Swarm]) -> Table[Swarm]:
-    """The swarms on Beaker."""
-    return Table(SWARM_COLUMNS, swarms)
-
-
 def _created(swarm: Swarm) -> str | None:
     """When its newest experiment was launched, in ISO 8601."""
     return swarm.created.isoformat() if swarm.created else None

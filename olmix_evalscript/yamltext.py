@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import yaml
-
-from olmix_evalscript.errors import InvalidInputError
 
 #: Of a text, and of a text with its aliases written out. Snapshots of 1,024 variants take 1 MB.
 MAX_CHARACTERS = 64 * 1024 * 1024
@@ -35,23 +32,6 @@ def load(text: str) -> Any:
         raise ValueError(f"{problem}{place}") from None
 
 
-def load_file(path: Path, what: str) -> Any:
-    """Parse a file that holds one YAML document, as `load` does.
-
-    Args:
-        path: The file.
-        what: What it is to the user, such as "config".
-
-    Raises:
-        InvalidInputError: If the file or its text cannot be read.
-    """
-    try:
-        return load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidInputError(f"cannot read the {what} {path}: {reason}") from None
-
-
 def _check_size(text: str) -> None:
     """Refuse what is nested too deeply, or too large with its aliases written out.
 
@@ -76,13 +56,14 @@ def _check_size(text: str) -> None:
             raise ValueError("it has too many aliases")
 
 
-def strings(value: Any) -> tuple[str, ...] | None:
-    """The value as strings if it is a list of scalars, else None."""
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    return None
+def strings(value: Any, key: str) -> tuple[str, ...]:
+    """What a task has under a key, as strings; none if it is missing or YAML's null.
 
-
-def is_absent(value: Any) -> bool:
-    """Whether a value is YAML's null, however it is written."""
-    return value is None or value in ("", "~", "null", "Null", "NULL")
+    Raises:
+        ValueError: If it is no list of scalars.
+    """
+    if value is None or value in ("", "~", "null", "Null", "NULL"):
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"{key!r} of a task is not a list of strings")
+    return tuple(value)

@@ -17,7 +17,7 @@ import responses
 from hypothesis import HealthCheck, settings
 
 from olmix_evalscript.cli import main
-from tests.fake_beaker import FakeBeaker
+from tests.fake_beaker import FakeBeaker, authority
 from tests.storage import Bucket, need, s3_server
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -128,6 +128,7 @@ def beaker_of(tmp_path: Path, environment: dict[str, str]) -> Iterator[Serve]:
 def beaker_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the Beaker configuration that this process reads."""
     folder = tmp_path_factory.mktemp("beaker")
+    authority().cert_pem.write_to_path(folder / "ca.pem")  # gRPC reads it with the first call
     os.environ.pop("BEAKER_TOKEN", None)
     os.environ["BEAKER_CONFIG"] = str(folder / "beaker.yml")
     os.environ["GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"] = str(folder / "ca.pem")

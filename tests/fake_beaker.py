@@ -192,8 +192,8 @@ class FakeBeaker(beaker_pb2_grpc.BeakerServicer):
         Yields:
             The environment that makes a process ask this server.
         """
-        certificate = _authority().issue_cert("localhost")
-        _authority().cert_pem.write_to_path(folder / "ca.pem")
+        certificate = authority().issue_cert("localhost")
+        authority().cert_pem.write_to_path(folder / "ca.pem")
         key = certificate.private_key_pem.bytes()
         chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
         self.server = grpc.server(ThreadPoolExecutor(64), interceptors=[_Interceptor(self)])
@@ -233,7 +233,7 @@ class _Interceptor(grpc.ServerInterceptor):
 
 
 @cache
-def _authority() -> trustme.CA:
+def authority() -> trustme.CA:
     """The same for all servers: a process reads only once whom it trusts."""
     return trustme.CA()
 

@@ -56,6 +56,21 @@ def test_help_fits_80_columns_has_examples_and_shows_no_types(run: Run, command:
     assert "<" not in text
 
 
+def test_the_overview_says_of_each_command_how_its_own_help_begins(
+    environment: dict[str, str],
+) -> None:
+    def help_of(*command: str) -> str:
+        words = ["olmix-evalscript", *command, "--help"]
+        wide = {**environment, "COLUMNS": "200"}
+        return subprocess.run(words, env=wide, stdout=-1, text=True, check=True).stdout
+
+    overview = dict(re.findall(r"^│ (\w+) +(\w.*?) +│$", help_of(), flags=re.M))
+
+    assert overview == COMMANDS
+    for command, summary in COMMANDS.items():
+        assert f"\n {summary} " in help_of(command)
+
+
 def test_values_are_read_without_pydantic(environment: dict[str, str]) -> None:
     code = "import sys\nfrom olmix_evalscript.cli import main\nsys.argv = ['x', *sys.argv[1:]]\n"
     code += "try:\n    main()\nfinally:\n    print('pydantic' in sys.modules)\n"

@@ -134,14 +134,14 @@ def test_every_swarm_is_a_line_a_variant_at_80_columns(tmp_path: Path) -> None:
         from olmix_evalscript.mixtures import mixtures
         from olmix_evalscript.snapshot import load
         from olmix_evalscript.swarm import build_swarm
-        from olmix_evalscript.tables import mixture_table, swarm_table, variant_table
+        from olmix_evalscript.tables import SWARM_COLUMNS, Table, mixture_table, variant_table
         swarms, lines = [], 0
         for path in Path({str(FIXTURES)!r}).glob("*.yaml"):
             group_id = yaml.safe_load(path.read_text())["group_id"]
             swarms.append(build_swarm(group_id, load(path, group_id)))
         tables = [variant_table(swarm) for swarm in swarms]
         tables += [mixture_table(swarm, mixtures(swarm)) for swarm in swarms]
-        tables.append(swarm_table(swarms))
+        tables.append(Table(SWARM_COLUMNS, swarms))
         for table in tables:
             Console().table(table)
             lines += len(table.rows) + 1 + len(table.above) + len(table.below)

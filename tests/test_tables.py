@@ -10,11 +10,11 @@ from olmix_evalscript.mixtures import mixtures
 from olmix_evalscript.model import Experiment, Swarm
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tables import (
+    SWARM_COLUMNS,
     Column,
     Table,
     mixture_table,
     swarm_data,
-    swarm_table,
     variant_table,
 )
 from tests.factories import GROUP, START, experiment, job, swarm_of
@@ -57,7 +57,7 @@ def row_of(table: Table[Any]) -> dict[str, str]:
 
 
 def listed(*experiments: Experiment) -> Table[Swarm]:
-    return swarm_table([build_swarm(GROUP, experiments)])
+    return Table(SWARM_COLUMNS, [build_swarm(GROUP, experiments)])
 
 
 def test_what_variants_share_is_above_and_all_values_where_they_differ() -> None:

@@ -54,14 +54,14 @@ def test_a_text_that_grows_too_large_is_refused(text: str, problem: str) -> None
         yamltext.load(text)
 
 
-@pytest.mark.parametrize(("text", "absent"), [("", True), ("~", True), ("0", False)])
-def test_a_null_is_absent(text: str, absent: bool) -> None:
-    assert yamltext.is_absent(yamltext.load(f"key: {text}\n")["key"]) == absent
-
-
 @pytest.mark.parametrize(
-    ("text", "strings"),
-    [("[a, 1, null]", ("a", "1", "null")), ("a", None), ("[a, [b]]", None), ("[{a: b}]", None)],
+    ("text", "strings"), [("[a, 1, null]", ("a", "1", "null")), ("", ()), ("~", ()), ("[]", ())]
 )
-def test_only_a_list_of_scalars_is_strings(text: str, strings: tuple[str, ...] | None) -> None:
-    assert yamltext.strings(yamltext.load(text)) == strings
+def test_a_list_of_scalars_is_strings_and_null_is_none(text: str, strings: tuple[str, ...]) -> None:
+    assert yamltext.strings(yamltext.load(f"key: {text}\n")["key"], "key") == strings
+
+
+@pytest.mark.parametrize("text", ["a", "0", "[a, [b]]", "[{a: b}]"])
+def test_anything_else_is_no_strings(text: str) -> None:
+    with pytest.raises(ValueError, match="'key' of a task is not a list of strings"):
+        yamltext.strings(yamltext.load(text), "key")

@@ -15,7 +15,7 @@ from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_conf
 from olmix_evalscript.config import EvalConfig, load_priors
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import FitError, UsageError
-from olmix_evalscript.files import checksum, is_edited, write_all
+from olmix_evalscript.files import checksum, is_edited, write_whole
 from olmix_evalscript.fit import (
     Collected,
     check_priors,
@@ -126,7 +126,7 @@ def collect(
             fit_folder = folder / f"fit-{contents[:8]}"
             then = _line("olmix fit --config", folder / "fit.yaml", "--output-dir", fit_folder)
     _check_old_files(folder, texts, fit.force)
-    write_all({folder / name: text for name, text in texts.items()}, 0o644)
+    write_whole({folder / name: text for name, text in texts.items()}, 0o644)
     console.data("".join(f"{folder / name}\n" for name in texts))
     console.note(f"Next: {then}")
 

@@ -31,7 +31,9 @@ def find_swarm(
     Raises:
         EvalScriptError: If there is no such swarm, or the options refuse it.
     """
-    swarm = source.swarm(group_id, console.report, variants.checkpoint_root, variants.status)
+    experiments = source.experiments(group_id, console)
+    root, status = variants.checkpoint_root, variants.status
+    swarm = source.swarm(group_id, experiments, checkpoint_root=root, status=status)
     report_swarm(swarm, safety, console)
     return swarm
 

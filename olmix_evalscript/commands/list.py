@@ -9,11 +9,10 @@ import typer
 from olmix_evalscript.cli import command
 from olmix_evalscript.options import GeneralOptions, SearchOptions, TableOptions
 from olmix_evalscript.swarm import all_swarms
-from olmix_evalscript.tables import swarm_table
+from olmix_evalscript.tables import SWARM_COLUMNS, Table
 
 
 @command(
-    name="list",
     examples=(
         "olmix-evalscript list",
         "olmix-evalscript list -w ai2/oe-data --since 26w --timeout 600",
@@ -31,7 +30,7 @@ def list_swarms(
     mine = source.search.author is None and not search.workspace
     with console.report() as report:
         swarms = all_swarms(source.pages(report, mine=mine))
-    table = swarm_table(swarms)
+    table = Table(SWARM_COLUMNS, swarms)
     if output.json:
         console.data(json.dumps(table.data(), indent=2) + "\n")
     elif swarms:

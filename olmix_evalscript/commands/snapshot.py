@@ -11,7 +11,6 @@ from olmix_evalscript.commands.common import ANYTHING, report_swarm
 from olmix_evalscript.files import write_whole
 from olmix_evalscript.options import FileOptions, GeneralOptions, GroupId, SwarmOptions
 from olmix_evalscript.snapshot import dump
-from olmix_evalscript.swarm import build_swarm
 
 
 @command(
@@ -33,14 +32,12 @@ def snapshot(
     """
     console = general.console(context)
     source = finding.source()
-    experiments = source.experiments(group_id, console.report)
-    swarm = build_swarm(group_id, experiments)
-    source.check(swarm, len(experiments))
-    report_swarm(swarm, ANYTHING, console)
+    experiments = source.experiments(group_id, console)
+    report_swarm(source.swarm(group_id, experiments), ANYTHING, console)
     text = dump(group_id, experiments)
     if output.output == "-":
         console.data(text)
         return
     path = Path(output.output or f"{group_id}.yaml")
-    write_whole(path, text, 0o644)
+    write_whole({path: text}, 0o644)
     console.data(f"{path}\n")
