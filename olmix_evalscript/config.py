@@ -32,15 +32,18 @@ class EvalConfig:
     drop_metrics: tuple[str, ...] = ()  # columns that the fit's filtering drops
 
 
-def load(path: Path) -> EvalConfig:
+def load(file: str | None) -> EvalConfig:
     """Read ``eval_tasks``, ``eval_cluster`` and ``eval_model_backend`` of a launch YAML, or the
     offline tasks (``OfflineEvalConfig`` in olmix/fit/config.py) and settings of a fit YAML.
 
-    A fit names columns; each is looked up among the known tasks.
+    A fit names columns; each is looked up among the known tasks. No file has no settings.
 
     Raises:
         InvalidInputError: If the file cannot be read or says nothing usable.
     """
+    if file is None:
+        return EvalConfig()
+    path = Path(file)
     data = _load(path, "config")
     try:
         metrics: Iterable[Metric] = ()

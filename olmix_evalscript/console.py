@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FIRST_LINE = 1.0  # seconds until progress is a line, where no spinner can move
 NEXT_LINE = 10.0  # seconds between two such lines
-COLOURS = {"succeeded": "green", "ok": "green", "failed": "red", "canceled": "yellow"}
+COLOURS = {"succeeded": "green", "failed": "red", "canceled": "yellow"}
 COLOURED = rf"(?<![\w-])(?:{'|'.join(COLOURS)})(?![\w-])"  # in no name
 
 
@@ -57,7 +57,7 @@ class Console:
         from rich.console import Group
         from rich.table import Table as RichTable
 
-        columns = [column for column in table.columns if column.head]
+        columns = [c for c in table.columns if c.head and any(map(c.cell_of, table.rows))]
         grid = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for column in columns:
             grid.add_column(_line(column.head))

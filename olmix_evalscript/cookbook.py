@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from olmix_evalscript.errors import FitError, UsageError
+from olmix_evalscript.errors import UsageError
 from olmix_evalscript.evaluator import SAVED, Backend, Evaluator, Result
 
 COMMAND = "olmo-cookbook-eval"
@@ -91,22 +91,14 @@ _MODEL = re.compile(r"(?P<run>.+)_step(?P<step>[1-9][0-9]{0,11})(?P<converted>-h
 def read_results(path: Path) -> Iterator[Result]:
     """The results in a file, one a line, without aggregates.
 
-    Raises:
-        FitError: If a line is not a result.
+    A line that is no result raises any error.
     """
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            location = f"{path}:{number}"
-            try:
-                record = json.loads(line)
-                metadata = record["task_config"].get("metadata") or {}
-                if not (metadata.get("num_tasks") or 0) > 0:
-                    yield _result(record, metadata, location)
-            except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-                raise FitError(
-                    f"{location}: it is not a result of oe-eval, or is cut off "
-                    f"({type(error).__name__}: {error}). Fetch it again."
-                ) from None
+            record = json.loads(line)
+            metadata = record["task_config"].get("metadata") or {}
+            if not (metadata.get("num_tasks") or 0) > 0:
+                yield _result(record, metadata, f"{path}:{number}")
 
 
 def _result(record: Any, metadata: Any, location: str) -> Result:
@@ -140,6 +132,9 @@ COOKBOOK = Evaluator(
     backends={"olmo_core": SAVED, "hf": _CONVERTED, "vllm": _CONVERTED},
     options=_OPTIONS,
     refused=_REFUSED,
+    out_of_reach={
+        r"^\S*(goog|augusta)\S* /weka/": "Google's clusters have no Weka; try --eval-cluster aus",
+    },
     not_on_vllm=("ultrachat_masked_ppl", "wildchat_masked_ppl"),
     task_name=task_name,
     result_task=str,

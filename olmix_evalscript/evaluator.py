@@ -67,7 +67,8 @@ class Evaluator:
     has_bpb: Callable[[str], bool]  # whether an evaluation on a task can give bits per byte
     results_url: str  # where results land; with {dashboard}
     results_suffix: str  # how the names of their files end
-    #: The results in a file, without aggregates. Raises FitError if they cannot be read.
+    #: The results in a file, without aggregates. Raises FitError if they must not be used, and any
+    #: error of Python's if it is no such file.
     read_results: Callable[[Path], Iterator[Result]]
     required: Collection[str] = ()  # options that must be passed on
     #: Patterns of "CLUSTER ROOT" where it cannot work, and why.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from olmix_evalscript.errors import InvalidInputError
 from olmix_evalscript.model import Experiment, Task
-from olmix_evalscript.script import Evaluation, render, script_path, today, write_script
+from olmix_evalscript.script import FOLDER, Evaluation, render, script_path, today, write_script
 from olmix_evalscript.swarm import build_swarm
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
 from olmix_evalscript.text import check_group_id
@@ -23,7 +23,7 @@ def generate_eval_script(
     cluster: str,
     weka: bool,
     swarm_name: str | None = None,
-    output_dir: Path | str = "output/eval_scripts",
+    output_dir: Path | str = FOLDER,
     tasks: Sequence[str] = OLMO3_OFFLINE_TASKS,
 ) -> Path:
     """Write the evaluation script of a swarm that olmix launches, without asking Beaker.
@@ -68,6 +68,6 @@ def generate_eval_script(
         raise InvalidInputError(swarm.unreadable[0])
     swarm = replace(swarm, name=swarm_name or swarm.name)
     evaluation = Evaluation(tasks=tuple(tasks), dashboard=swarm.dashboard)
-    path = script_path(Path(output_dir), group_id)
+    path = script_path(group_id, output_dir)
     write_script(path, render(swarm, evaluation, today()))
     return path

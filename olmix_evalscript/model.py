@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 
 from olmix_evalscript.errors import TrainerCommandError
-from olmix_evalscript.storage import is_lost
+from olmix_evalscript.storage import LOST
 
 #: Beaker's own names, without STATUS_.
 STATUSES = (
@@ -172,7 +172,7 @@ class Variant:
     @property
     def is_lost(self) -> bool:
         """Whether its checkpoints went to a node's own disk, and with it."""
-        return is_lost(self.checkpoint_dir)
+        return self.checkpoint_dir.startswith(LOST)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from olmix_evalscript.tasks import fit_column, known_task, known_tasks
 
 #: Found in "CLUSTER ROOT".
 _OUT_OF_REACH = {
-    r"^\S*(goog|augusta)": "does not run on Google's clusters; try --eval-cluster aus",
-    r" gs://": "cannot read checkpoints on Google's storage",
-    r" /weka/(?!oe-(training|eval|adapt)-default\b)": "does not mount this bucket of Weka",
+    r"^\S*(goog|augusta)": "olmo-eval does not run on Google's clusters; try --eval-cluster aus",
+    r" gs://": "olmo-eval cannot read Google's storage",
+    r" /weka/(?!oe-(training|eval|adapt)-default\b)": "olmo-eval does not mount that bucket",
 }
 
 #: Of its ``beaker launch`` command, those that somebody may want to set.
@@ -86,24 +86,18 @@ def read_results(path: Path) -> Iterator[Result]:
     """The results in a ``metrics.json`` (``MetricsOutput`` in runners/common/models.py).
 
     Raises:
-        FitError: If it is none, something failed, or a task has no bits per byte.
+        FitError: If something failed, or a task has no bits per byte.
     """
-    try:
-        data = json.loads(path.read_bytes())
-        provider = data["config"]["provider"]
-        model = provider.pop("model")
-        if data["errors"]:
-            raise FitError(
-                f"{path}: olmo-eval failed on a part of it ({data['errors'][0]!a:.200}). Evaluate "
-                f"{model!a} again; then fetch the results, take this file out, and use --results."
-            )
-        for number, entry in enumerate(data["tasks"], start=1):
-            yield _result(model, provider, data["timestamp"], entry, f"{path}, task {number}")
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+    data = json.loads(path.read_bytes())
+    provider = data["config"]["provider"]
+    model = provider.pop("model")
+    if data["errors"]:
         raise FitError(
-            f"{path}: it is not what olmo-eval writes, or is cut off "
-            f"({type(error).__name__}: {error}). Fetch it again."
-        ) from None
+            f"{path}: olmo-eval failed on a part of it ({data['errors'][0]!a:.200}). Evaluate "
+            f"{model!a} again; then fetch the results, take this file out, and use --results."
+        )
+    for number, entry in enumerate(data["tasks"], start=1):
+        yield _result(model, provider, data["timestamp"], entry, f"{path}, task {number}")
 
 
 def _result(model: str, provider: Any, timestamp: str, entry: Any, location: str) -> Result:

@@ -17,12 +17,12 @@ from olmix_evalscript.errors import UsageError
 from olmix_evalscript.evaluator import Evaluator
 from olmix_evalscript.model import STATUSES, Search
 from olmix_evalscript.olmo_eval import OLMO_EVAL
+from olmix_evalscript.script import FOLDER
 from olmix_evalscript.source import ExperimentSource, parse_since
 from olmix_evalscript.storage import STORAGES, check_root
 from olmix_evalscript.text import check_group_id, check_name
 
 EVALUATORS = {evaluator.name: evaluator for evaluator in (COOKBOOK, OLMO_EVAL)}
-DEFAULT_OUTPUT_DIR = "output/eval_scripts"
 
 
 def _checked(group_ids: Any) -> list[str]:  # under Python 3.10 typer fails on list[str] here
@@ -217,7 +217,7 @@ class ScriptOptions(FileOptions):
     """Where the script goes."""
 
     output_dir: str | None = opt(
-        "--output-dir DIR", f"Folder of olmix-GROUP_ID.sh. Default: {DEFAULT_OUTPUT_DIR}."
+        "--output-dir DIR", f"Folder of olmix-GROUP_ID.sh. Default: {FOLDER}."
     )
     force: bool = opt("--force", "Replace a script that was edited.")
 

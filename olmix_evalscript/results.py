@@ -183,6 +183,11 @@ def _read(evaluator: Evaluator, folder: Path) -> Iterable[Result]:
             yield from evaluator.read_results(path)
         except OSError as error:
             raise FitError(f"cannot read {path}: {error.strerror}") from None
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+            raise FitError(
+                f"{path}: it is not a result of {evaluator.name}, or is cut off "
+                f"({type(error).__name__}: {error}). Fetch it again."
+            ) from None
 
 
 def _check_bpb(result: Result) -> None:

@@ -23,11 +23,12 @@ from olmix_evalscript.errors import InvalidInputError, SwarmError, UsageError
 from olmix_evalscript.evaluator import PRIORITIES, Evaluator
 from olmix_evalscript.files import NO_CHECKSUM, is_edited, signed, write_whole
 from olmix_evalscript.model import FINISHED, Swarm
-from olmix_evalscript.storage import can_read, check_root
+from olmix_evalscript.storage import check_root
 from olmix_evalscript.tasks import check_tasks, task_warnings
 from olmix_evalscript.text import check_cluster, check_name, counted, printable, variants_named
 
 WIDTH = 100  # columns
+FOLDER = "output/eval_scripts"  # of scripts, unless another is named
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,12 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
     roots = list(dict.fromkeys(check_root(variant.checkpoint_root) for variant in swarm.ready))
     evaluator, backend = evaluation.evaluator, evaluation.model_backend
     for root in roots:
-        _check_reach(evaluator, evaluation.cluster, root)
+        for place, reason in evaluator.out_of_reach.items():
+            if re.search(place, f"{evaluation.cluster} {root}"):
+                raise InvalidInputError(
+                    f"the cluster {evaluation.cluster} cannot evaluate checkpoints on {root}: "
+                    f"{reason}"
+                )
     tasks = check_tasks(
         evaluator.task_name(task) for task in evaluation.tasks if task not in evaluator.skipped
     )
@@ -125,17 +131,6 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
     return signed(
         re.sub(r"^ *#@begin ([\w -]+)\n(.*?)^ *#@end \1\n", fill, text, flags=re.M | re.S)
     )
-
-
-def _check_reach(evaluator: Evaluator, cluster: str, root: str) -> None:
-    """Refuse a cluster or a folder of checkpoints that an evaluation cannot use."""
-    for place, reason in evaluator.out_of_reach.items():
-        if re.search(place, f"{cluster} {root}"):
-            raise InvalidInputError(f"{evaluator.name} {reason}")
-    if not can_read(cluster, root):
-        raise InvalidInputError(
-            f"the cluster {cluster} cannot read checkpoints on {root}; try --eval-cluster aus"
-        )
 
 
 def _storage(root: str) -> str:
@@ -273,9 +268,9 @@ def write_script(path: Path, script: str, *, force: bool = False) -> None:
     write_whole({path: script}, 0o755)
 
 
-def script_path(output_dir: Path, group_id: str) -> Path:
+def script_path(group_id: str, folder: Path | str = FOLDER) -> Path:
     """Where the script of a group lies."""
-    return output_dir / f"olmix-{group_id}.sh"
+    return Path(folder) / f"olmix-{group_id}.sh"
 
 
 def today() -> date:

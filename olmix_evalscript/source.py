@@ -99,17 +99,12 @@ class ExperimentSource:
             raise SwarmError(
                 f"none of the {len(others)} variants of {group_id} is {status} ({have})"
             )
-        search = self.search
-        limits = {"workspace": search.workspaces, "author": search.author, "since": search.since}
-        given = [f"--{option}" for option, value in limits.items() if value]
-        problem = f"no experiment on Beaker carries the ID {group_id}"
+        problem = f"no experiment carries the ID {group_id}"
         if experiments:
             problem = (
                 f"{len(experiments)} experiments carry the ID {group_id}, but none trains a run of "
                 "that group"
             )
-        elif given:
-            problem += f" (searched with {', '.join(given)})"
         hint = "Try `olmix-evalscript list` to see which swarms there are"
         if self.snapshot is None and not self.scan:
             hint += (

@@ -1,30 +1,15 @@
-"""The storages of checkpoints: where each begins, and who cannot read it."""
+"""The storages of checkpoints: where each begins."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
 from olmix_evalscript.errors import UsageError
 
-#: Where a script can find checkpoints, and words in the names of the clusters that cannot read them
-#: there: olmo-cookbook-eval's ``is_gcs_cluster`` takes Google's away from /weka.
-STORAGES: Mapping[str, tuple[str, ...]] = {
-    "s3://": (),
-    "gs://": (),
-    "/weka/": ("goog", "augusta"),
-}
-
-
-def is_lost(directory: str) -> bool:
-    """Whether checkpoints saved there are gone: they were on the node's own disk."""
-    return directory.startswith("/tmp/")
-
-
-def can_read(cluster: str, directory: str) -> bool:
-    """Whether an evaluation on a cluster can read checkpoints in a directory."""
-    storage = next(prefix for prefix in STORAGES if directory.startswith(prefix))
-    return not any(word in cluster for word in STORAGES[storage])
+#: Where a script can find checkpoints.
+STORAGES = ("s3://", "gs://", "/weka/")
+#: On a node's own disk: what is saved there is gone with the job.
+LOST = "/tmp/"
 
 
 def check_root(root: str) -> str:

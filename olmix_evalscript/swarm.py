@@ -16,7 +16,7 @@ from itertools import count
 from olmix_evalscript.command import parse_trainer
 from olmix_evalscript.errors import InvalidInputError, TrainerCommandError
 from olmix_evalscript.model import EvaluationJob, Experiment, Swarm, TrainerRun, Variant
-from olmix_evalscript.storage import is_lost
+from olmix_evalscript.storage import LOST
 from olmix_evalscript.swarm_warnings import differences, swarm_warnings
 from olmix_evalscript.text import check_cluster, check_name, group_ids_in, printable, shown
 from olmix_evalscript.trainers import TRAINERS
@@ -223,7 +223,7 @@ def _variant(
                 f"launched before {trainer.settled}, when {trainer.name}'s branches saved to "
                 "different places"
             )
-    if is_lost(directories[0]):
+    if directories[0].startswith(LOST):
         notes.append("checkpoints lost (saved to the node's /tmp)")
     if others := set(directories) - {directories[0]}:
         notes.append(f"other launches saved to {', '.join(sorted(others))}")

@@ -178,12 +178,7 @@ def _statuses(swarm: Swarm) -> dict[str, int]:
 
 def _variants(swarm: Swarm) -> str:
     unreadable = {"unreadable": len(swarm.unreadable)} if swarm.unreadable else {}
-    return _short({**_statuses(swarm), **unreadable})
-
-
-def _short(counts: Mapping[str, int]) -> str:
-    """Counts for a narrow column: ``2 ok, 1 failed``."""
-    return in_words(counts).replace("succeeded", "ok")
+    return in_words({**_statuses(swarm), **unreadable})
 
 
 SWARM_COLUMNS: tuple[Column[Swarm], ...] = (
@@ -192,12 +187,7 @@ SWARM_COLUMNS: tuple[Column[Swarm], ...] = (
     Column("created", _created, head="created", cell=lambda s: (_created(s) or "")[:10]),
     Column("variants", _statuses, head="variants", cell=_variants),
     Column("unreadable", lambda s: len(s.unreadable)),
-    Column(
-        "evaluations",
-        lambda s: _evaluations(s.variants),
-        head="evaluations",
-        cell=lambda s: _short(_evaluations(s.variants)),
-    ),
+    Column("evaluations", lambda s: _evaluations(s.variants), head="evaluations"),
     Column("users", lambda s: _distinct(s.variants, lambda v: v.run.user), head="user"),
     Column("clusters", lambda s: _distinct(s.variants, lambda v: v.run.cluster)),
     Column("trainers", lambda s: _distinct(s.variants, lambda v: v.run.trainer)),

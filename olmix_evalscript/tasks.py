@@ -61,9 +61,15 @@ def check_tasks(tasks: Iterable[str]) -> tuple[str, ...]:
     return unique
 
 
-def known_tasks() -> tuple[str, ...]:
-    """The task names of all sets, each once, in order."""
-    return tuple(_families())
+@cache
+def known_tasks() -> Mapping[str, str]:
+    """The tasks of all sets, in order, each with its family in the first set that has it."""
+    found: dict[str, str] = {}
+    for families in task_sets().values():
+        for family, tasks in families.items():
+            for task in tasks:
+                found.setdefault(task, family)
+    return found
 
 
 def task_warnings(tasks: Iterable[str]) -> list[str]:
@@ -101,7 +107,7 @@ class Metric:
 
 def metric(task: str) -> Metric:
     """A task with its column, and its family in the first set that has it, or else "other"."""
-    return Metric(task, fit_column(task), _families().get(task, "other"))
+    return Metric(task, fit_column(task), known_tasks().get(task, "other"))
 
 
 def fit_column(task: str) -> str:
@@ -116,21 +122,10 @@ def fit_column(task: str) -> str:
 def known_task(column: str) -> str | None:
     """The known task that a fit means by a column's name: the one of just that name, or else the
     one with that column."""
-    known = _families()
+    known = known_tasks()
     if column in known:
         return column
     return next((task for task in known if fit_column(task) == column), None)
-
-
-@cache
-def _families() -> Mapping[str, str]:
-    """All known tasks, in order, with the family in the first set that has them."""
-    found: dict[str, str] = {}
-    for families in task_sets().values():
-        for family, tasks in families.items():
-            for task in tasks:
-                found.setdefault(task, family)
-    return found
 
 
 #: The 106 tasks of ``olmo3-offline``.

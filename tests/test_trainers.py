@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from olmix_evalscript.model import TrainerRun
-from olmix_evalscript.storage import is_lost
+from olmix_evalscript.storage import LOST
 from olmix_evalscript.trainers import TRAINERS
 
 S3 = "s3://ai2-llm/checkpoints/kylel/run"
@@ -64,4 +64,4 @@ def test_regmixers_rule_is_that_of_the_day(
 
 
 def test_only_the_nodes_own_disk_is_lost() -> None:
-    assert [directory for directory in (NODE, S3, GCS, WEKA) if is_lost(directory)] == [NODE]
+    assert [folder for folder in (NODE, S3, GCS, WEKA) if folder.startswith(LOST)] == [NODE]

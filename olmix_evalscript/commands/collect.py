@@ -10,39 +10,24 @@ from pathlib import Path
 
 import typer
 
+from olmix_evalscript import config as configs
+from olmix_evalscript import options
 from olmix_evalscript.cli import command
-from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_config, warn
+from olmix_evalscript.commands.common import choose_metrics, find_swarm, warn
 from olmix_evalscript.config import EvalConfig, load_priors
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import FitError, UsageError
 from olmix_evalscript.files import checksum, is_edited, write_whole
-from olmix_evalscript.fit import (
-    Collected,
-    check_priors,
-    fit_yaml,
-    options_for,
-)
+from olmix_evalscript.fit import Collected, check_priors, fit_yaml, options_for
 from olmix_evalscript.fit import collect as collect_results
 from olmix_evalscript.mixtures import mixtures, write_csv
 from olmix_evalscript.model import Swarm
-from olmix_evalscript.options import (
-    DEFAULT_OUTPUT_DIR,
-    FitOptions,
-    GeneralOptions,
-    GroupId,
-    SafetyOptions,
-    SwarmOptions,
-    TaskOptions,
-    VariantOptions,
-)
 from olmix_evalscript.results import Results, fetch, load
 from olmix_evalscript.sanity import FitData, explained, fit_warnings
 from olmix_evalscript.script import script_path
-from olmix_evalscript.tasks import Metric, metric, task_warnings
+from olmix_evalscript.tasks import Metric, task_warnings
 from olmix_evalscript.text import listed, ranges, variants_named
 
-#: What collect writes, given all it needs.
-FILES = ("ratios.csv", "metrics.csv", "fit.yaml")
 PRIORS_NEEDED = (
     "fit.yaml needs --priors: the generation config of the swarm, or what `olmix priors compute "
     "--config GENERATION.yaml --output priors.yaml` writes"
@@ -58,13 +43,13 @@ PRIORS_NEEDED = (
 )
 def collect(
     context: typer.Context,
-    group_id: GroupId,
-    tasks: TaskOptions,
-    finding: SwarmOptions,
-    variants: VariantOptions,
-    fit: FitOptions,
-    safety: SafetyOptions,
-    general: GeneralOptions,
+    group_id: options.GroupId,
+    tasks: options.TaskOptions,
+    finding: options.SwarmOptions,
+    variants: options.VariantOptions,
+    fit: options.FitOptions,
+    safety: options.SafetyOptions,
+    general: options.GeneralOptions,
 ) -> None:
     """Fetch the results and write the files for olmix fit.
 
@@ -72,8 +57,8 @@ def collect(
     """
     console = general.console(context)
     source = finding.source()
-    config = load_config(tasks)
-    metrics = _metrics(tasks, fit.without_task, config)
+    config = configs.load(tasks.config)
+    metrics = _metrics(tasks, fit.without_task, config, console)
     warn(task_warnings([metric.task for metric in metrics]), console, safety)
     priors = load_priors(Path(fit.priors)) if fit.priors else None
     folder = Path(fit.output or f"output/fit/olmix-{group_id}")
@@ -87,16 +72,8 @@ def collect(
         texts = {"ratios.csv": write_csv(swarm.variants, domains, ratios)}
         then = "run collect without --no-results once the evaluations have finished"
     else:
-        evaluator = tasks.evaluator
-        without_bpb = [m for m in metrics if not evaluator.has_bpb(m.task)]
-        _note_skipped(console, "no bits per byte", {metric.task for metric in without_bpb})
-        usable = [
-            replace(metric, task=evaluator.result_task(metric.task))
-            for metric in metrics
-            if metric not in without_bpb
-        ]
-        results = _results(swarm, tasks, fit, usable, console)
-        collected = collect_results(swarm, results, usable, fit.step)
+        results = _results(swarm, tasks, fit, metrics, console)
+        collected = collect_results(swarm, results, metrics, fit.step)
         _report(collected, results, group_id, safety.allow_partial, console)
         complete = collected.complete
         domains = mixed.domains_of(complete)
@@ -131,15 +108,16 @@ def collect(
     console.note(f"Next: {then}")
 
 
-def _metrics(options: TaskOptions, without: Collection[str], config: EvalConfig) -> list[Metric]:
-    """The metrics that are wanted: those that a fit names, unless there are options for tasks.
+def _metrics(
+    chosen: options.TaskOptions, without: Collection[str], config: EvalConfig, console: Console
+) -> list[Metric]:
+    """The metrics that are wanted and have bits per byte, by the names that the results have.
 
     Raises:
         UsageError: If --without-task names no task among them, or all of them.
     """
-    metrics = [metric(task) for task in choose_tasks(options, config)]
-    if config.metrics and not options.task and not options.task_set:
-        metrics = list(config.metrics)
+    evaluator = chosen.evaluator
+    metrics = choose_metrics(chosen, config)
     names = {name for found in metrics for name in (found.task, found.column)}
     if unknown := set(without) - names:
         raise UsageError(
@@ -147,9 +125,15 @@ def _metrics(options: TaskOptions, without: Collection[str], config: EvalConfig)
         )
     skipped = {*without, *config.drop_metrics}
     kept = [found for found in metrics if not {found.task, found.column} & skipped]
-    if not any(options.evaluator.has_bpb(found.task) for found in kept):
+    without_bpb = [found.task for found in kept if not evaluator.has_bpb(found.task)]
+    if len(without_bpb) == len(kept):
         raise UsageError("no tasks with bits per byte are left to collect")
-    return kept
+    _note_skipped(console, "no bits per byte", without_bpb)
+    return [
+        replace(found, task=evaluator.result_task(found.task))
+        for found in kept
+        if found.task not in without_bpb
+    ]
 
 
 def _check_relaunches(swarm: Swarm) -> None:
@@ -165,12 +149,12 @@ def _check_relaunches(swarm: Swarm) -> None:
 
 def _results(
     swarm: Swarm,
-    options: TaskOptions,
-    fit: FitOptions,
+    chosen: options.TaskOptions,
+    fit: options.FitOptions,
     metrics: Sequence[Metric],
     console: Console,
 ) -> Results:
-    evaluator, dashboard = options.evaluator, options.dashboard or swarm.dashboard
+    evaluator, dashboard = chosen.evaluator, chosen.dashboard or swarm.dashboard
     folder = Path(fit.results or f"output/results/{dashboard}")
     run_names = [variant.run_name for variant in swarm.variants]
     with console.report() as report:
@@ -207,7 +191,7 @@ def _report(
         console.note(f"{variants_named(alike)}: {problem}")
     if numbers := [found.variant.number for found in collected.coverage if found.needs_evaluation]:
         only = ranges(numbers).replace(" ", "")
-        line = _line("bash", script_path(Path(DEFAULT_OUTPUT_DIR), group_id), "--only", only)
+        line = _line("bash", script_path(group_id), "--only", only)
         console.note(f"To evaluate just these: {line} --step {step} --again")
     if not complete or not allow_partial:
         advice = "Use --allow-partial to write the others."
@@ -219,8 +203,8 @@ def _report(
 
 def _check_old_files(folder: Path, texts: dict[str, str], force: bool) -> None:
     """Refuse to leave files that do not match the new ones, or to lose what somebody edited."""
-    old = [str(folder / name) for name in FILES if name not in texts and (folder / name).exists()]
-    if old:
+    others = {"ratios.csv", "metrics.csv", "fit.yaml"} - texts.keys()
+    if old := sorted(str(folder / name) for name in others if (folder / name).exists()):
         raise FitError(
             f"nothing was written: {' and '.join(old)} from an earlier run would not match the new "
             "files. Delete what is old, choose another folder with --output, or collect with "

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from olmix_evalscript import config as configs
 from olmix_evalscript import tasks as known
 from olmix_evalscript.config import EvalConfig
 from olmix_evalscript.console import Console
@@ -13,6 +11,7 @@ from olmix_evalscript.errors import EvalScriptError, SwarmError
 from olmix_evalscript.model import FINISHED, Swarm
 from olmix_evalscript.options import SafetyOptions, TaskOptions, VariantOptions
 from olmix_evalscript.source import ExperimentSource
+from olmix_evalscript.tasks import Metric
 from olmix_evalscript.text import counted
 
 #: For commands that only show or save what is there.
@@ -75,16 +74,7 @@ def warn(warnings: Sequence[str], console: Console, safety: SafetyOptions) -> No
         raise EvalScriptError("stopped because of the warnings above (--strict)")
 
 
-def load_config(options: TaskOptions) -> EvalConfig:
-    """The settings of the file given with --config; none without one.
-
-    Raises:
-        InvalidInputError: If the file cannot be used.
-    """
-    return configs.load(Path(options.config)) if options.config else EvalConfig()
-
-
-def choose_tasks(options: TaskOptions, config: EvalConfig) -> tuple[str, ...]:
+def choose_metrics(options: TaskOptions, config: EvalConfig) -> Sequence[Metric]:
     """Options before the config file, the config file before the default set.
 
     Raises:
@@ -92,5 +82,7 @@ def choose_tasks(options: TaskOptions, config: EvalConfig) -> tuple[str, ...]:
     """
     chosen = [task for name in options.task_set for task in known.task_set(name)]
     chosen += options.task
-    configured = [metric.task for metric in config.metrics]
-    return known.check_tasks(chosen or configured or known.task_set(known.DEFAULT_TASK_SET))
+    if config.metrics and not chosen:
+        return config.metrics
+    tasks = known.check_tasks(chosen or known.task_set(known.DEFAULT_TASK_SET))
+    return [known.metric(task) for task in tasks]

@@ -8,22 +8,15 @@ from pathlib import Path
 
 import typer
 
+from olmix_evalscript import options
 from olmix_evalscript.cli import EXIT_FAILED, command
-from olmix_evalscript.commands.common import choose_tasks, find_swarm, load_config, warn
+from olmix_evalscript.commands.common import choose_metrics, find_swarm, warn
+from olmix_evalscript.config import load
 from olmix_evalscript.console import Console
 from olmix_evalscript.errors import EvalScriptError, UsageError
 from olmix_evalscript.evaluator import Evaluator
-from olmix_evalscript.options import (
-    DEFAULT_OUTPUT_DIR,
-    EvaluationOptions,
-    GeneralOptions,
-    GroupIds,
-    SafetyOptions,
-    ScriptOptions,
-    SwarmOptions,
-    VariantOptions,
-)
 from olmix_evalscript.script import (
+    FOLDER,
     Evaluation,
     check_evaluation,
     evaluation_warnings,
@@ -45,13 +38,13 @@ from olmix_evalscript.script import (
 )
 def generate(
     context: typer.Context,
-    group_ids: GroupIds,
-    evaluation: EvaluationOptions,
-    finding: SwarmOptions,
-    variants: VariantOptions,
-    output: ScriptOptions,
-    safety: SafetyOptions,
-    general: GeneralOptions,
+    group_ids: options.GroupIds,
+    evaluation: options.EvaluationOptions,
+    finding: options.SwarmOptions,
+    variants: options.VariantOptions,
+    output: options.ScriptOptions,
+    safety: options.SafetyOptions,
+    general: options.GeneralOptions,
 ) -> None:
     """Write the script that evaluates a swarm, and print its path.
 
@@ -83,31 +76,30 @@ def generate(
 
 
 def _write(
-    group_id: str, text: str, evaluator: Evaluator, output: ScriptOptions, console: Console
+    group_id: str, text: str, evaluator: Evaluator, output: options.ScriptOptions, console: Console
 ) -> None:
     if output.output == "-":
         console.data(text)
         return
-    folder = Path(output.output_dir or DEFAULT_OUTPUT_DIR)
-    path = Path(output.output or script_path(folder, group_id))
+    path = Path(output.output or script_path(group_id, output.output_dir or FOLDER))
     write_script(path, text, force=output.force)
     console.data(f"{path}\n")
     script = shlex.quote(str(path))
     console.hint(f"Next, {evaluator.environment}: bash {script} --list")
 
 
-def _settings(options: EvaluationOptions, arguments: tuple[str, ...]) -> Evaluation:
+def _settings(chosen: options.EvaluationOptions, arguments: tuple[str, ...]) -> Evaluation:
     """Options before the config file, the config file before the defaults; the dashboard is empty
     unless it was named."""
-    config = load_config(options)
-    priority, others = options.evaluator.parse_arguments(arguments)
+    config = load(chosen.config)
+    priority, others = chosen.evaluator.parse_arguments(arguments)
     return check_evaluation(
         Evaluation(
-            tasks=choose_tasks(options, config),
-            dashboard=options.dashboard or "",
-            evaluator=options.evaluator,
-            cluster=options.eval_cluster or config.cluster or Evaluation.cluster,
-            model_backend=options.model_backend or config.model_backend or Evaluation.model_backend,
+            tasks=tuple(metric.task for metric in choose_metrics(chosen, config)),
+            dashboard=chosen.dashboard or "",
+            evaluator=chosen.evaluator,
+            cluster=chosen.eval_cluster or config.cluster or Evaluation.cluster,
+            model_backend=chosen.model_backend or config.model_backend or Evaluation.model_backend,
             priority=priority,
             arguments=others,
         )

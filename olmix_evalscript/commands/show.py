@@ -6,16 +6,10 @@ import json
 
 import typer
 
+from olmix_evalscript import options
 from olmix_evalscript.cli import command
 from olmix_evalscript.commands.common import ANYTHING, find_swarm
 from olmix_evalscript.mixtures import mixtures
-from olmix_evalscript.options import (
-    GeneralOptions,
-    GroupId,
-    ShowOptions,
-    SwarmOptions,
-    VariantOptions,
-)
 from olmix_evalscript.tables import mixture_table, swarm_data, variant_table
 
 
@@ -28,11 +22,11 @@ from olmix_evalscript.tables import mixture_table, swarm_data, variant_table
 )
 def show(
     context: typer.Context,
-    group_id: GroupId,
-    finding: SwarmOptions,
-    variants: VariantOptions,
-    output: ShowOptions,
-    general: GeneralOptions,
+    group_id: options.GroupId,
+    finding: options.SwarmOptions,
+    variants: options.VariantOptions,
+    output: options.ShowOptions,
+    general: options.GeneralOptions,
 ) -> None:
     """Show a swarm's variants and where their checkpoints should be, or their mixtures."""
     console = general.console(context)

@@ -13,7 +13,7 @@ FOLDER="$2"
 OLMIX=${OLMIX:+$(cd "$OLMIX" && pwd)}
 OLMO_EVAL=${OLMO_EVAL:+$(cd "$OLMO_EVAL" && pwd)}
 GROUP=58362402
-ROOT=/weka/loop/checkpoints
+ROOT=/weka/oe-training-default/loop/checkpoints
 SNAPSHOT="$HERE/../../fixtures/$GROUP.yaml"
 PRIORS="$HERE/../../fixtures/$GROUP-results/priors.yaml"
 TRAINER=(torch==2.13.0 ai2-olmo-core==2.6.0)
@@ -70,15 +70,16 @@ tell_needs() {
 
 install() {
   local pip=("$VENV/bin/python" -m pip --quiet --quiet)
-  "${pip[@]}" install --editable "$HERE/../.." "${TRAINER[@]}" ${OLMIX:+"${FITTER[@]}"}
+  : >"$FOLDER/needs.txt"
   if [ -n "$OLMO_EVAL" ]; then
     # Its dependencies but one, which is no package of the registry; none of our tasks needs it.
     "$VENV/bin/python" -c 'import sys, tomllib; project = tomllib.load(sys.stdin.buffer)["project"]
 for name in (*project["dependencies"], *project["optional-dependencies"]["hf"], "boto3"):
     print(name if "git+" not in name else "")' <"$OLMO_EVAL/pyproject.toml" >"$FOLDER/needs.txt"
-    "${pip[@]}" install --requirement "$FOLDER/needs.txt"
-    "${pip[@]}" install --no-deps --editable "$OLMO_EVAL"
   fi
+  "${pip[@]}" install --editable "$HERE/../.." "${TRAINER[@]}" ${OLMIX:+"${FITTER[@]}"} \
+    --requirement "$FOLDER/needs.txt"
+  [ -z "$OLMO_EVAL" ] || "${pip[@]}" install --no-deps --editable "$OLMO_EVAL"
   mkdir -p "$FOLDER/bin"
   printf '#!/bin/sh\nexec python "%s/models.py" "$@"\n' "$HERE" >"$FOLDER/bin/olmo-cookbook-eval"
   printf '#!/bin/sh\nexec python "%s/by_olmo_eval.py" "$@"\n' "$HERE" >"$FOLDER/bin/olmo-eval"
