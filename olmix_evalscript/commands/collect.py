@@ -58,7 +58,7 @@ def collect(
     console = general.console(context)
     source = finding.source()
     config = configs.load(tasks.config)
-    metrics = _metrics(tasks, fit.without_task, config, console)
+    metrics = _metrics(tasks, fit, config, console)
     warn(task_warnings([metric.task for metric in metrics]), console, safety)
     priors = load_priors(Path(fit.priors)) if fit.priors else None
     folder = Path(fit.output or f"output/fit/olmix-{group_id}")
@@ -109,7 +109,7 @@ def collect(
 
 
 def _metrics(
-    chosen: options.TaskOptions, without: Collection[str], config: EvalConfig, console: Console
+    chosen: options.TaskOptions, fit: options.FitOptions, config: EvalConfig, console: Console
 ) -> list[Metric]:
     """The metrics that are wanted and have bits per byte, by the names that the results have.
 
@@ -119,16 +119,17 @@ def _metrics(
     evaluator = chosen.evaluator
     metrics = choose_metrics(chosen, config)
     names = {name for found in metrics for name in (found.task, found.column)}
-    if unknown := set(without) - names:
+    if unknown := set(fit.without_task) - names:
         raise UsageError(
             f"--without-task: {listed(unknown)} is not one of the {len(metrics)} tasks"
         )
-    skipped = {*without, *config.drop_metrics}
+    skipped = {*fit.without_task, *config.drop_metrics}
     kept = [found for found in metrics if not {found.task, found.column} & skipped]
     without_bpb = [found.task for found in kept if not evaluator.has_bpb(found.task)]
     if len(without_bpb) == len(kept):
         raise UsageError("no tasks with bits per byte are left to collect")
-    _note_skipped(console, "no bits per byte", without_bpb)
+    if not fit.no_results:
+        _note_skipped(console, "no bits per byte", without_bpb)
     return [
         replace(found, task=evaluator.result_task(found.task))
         for found in kept

@@ -69,7 +69,8 @@ tell_needs() {
 }
 
 install() {
-  local pip=("$VENV/bin/python" -m pip --quiet --quiet)
+  local pip=("$VENV/bin/uv" pip install --quiet --python "$VENV/bin/python")
+  "$VENV/bin/python" -m pip install --quiet --quiet uv # pip takes hours to agree with all of these
   : >"$FOLDER/needs.txt"
   if [ -n "$OLMO_EVAL" ]; then
     # Its dependencies but one, which is no package of the registry; none of our tasks needs it.
@@ -77,15 +78,15 @@ install() {
 for name in (*project["dependencies"], *project["optional-dependencies"]["hf"], "boto3"):
     print(name if "git+" not in name else "")' <"$OLMO_EVAL/pyproject.toml" >"$FOLDER/needs.txt"
   fi
-  "${pip[@]}" install --editable "$HERE/../.." "${TRAINER[@]}" ${OLMIX:+"${FITTER[@]}"} \
+  "${pip[@]}" --editable "$HERE/../.." "${TRAINER[@]}" ${OLMIX:+"${FITTER[@]}"} \
     --requirement "$FOLDER/needs.txt"
-  [ -z "$OLMO_EVAL" ] || "${pip[@]}" install --no-deps --editable "$OLMO_EVAL"
+  [ -z "$OLMO_EVAL" ] || "${pip[@]}" --no-deps --editable "$OLMO_EVAL"
   mkdir -p "$FOLDER/bin"
   printf '#!/bin/sh\nexec python "%s/models.py" "$@"\n' "$HERE" >"$FOLDER/bin/olmo-cookbook-eval"
   printf '#!/bin/sh\nexec python "%s/by_olmo_eval.py" "$@"\n' "$HERE" >"$FOLDER/bin/olmo-eval"
   chmod +x "$FOLDER"/bin/*
   [ ! -d "$VENV/requests" ] || return 0
-  "${pip[@]}" download --no-deps --dest "$VENV/wheel" "$REQUESTS"
+  "$VENV/bin/python" -m pip download --quiet --no-deps --dest "$VENV/wheel" "$REQUESTS"
   "$VENV/bin/python" -m zipfile -e "$VENV"/wheel/*.whl "$VENV/requests"
 }
 
