@@ -26,7 +26,7 @@ COMMANDS = {
     "collect": "Fetch the results and write the files for olmix fit.",
     "generate": "Write the script that evaluates a swarm, and print its path.",
     "list": "List the swarms on Beaker, newest first.",
-    "show": "Show a swarm's variants and where their checkpoints should be, or their mixtures.",
+    "show": "Show a swarm's variants, with checkpoint folders and evaluations, or their mixtures.",
     "snapshot": "Save what Beaker says about a swarm, without environment variables or secrets.",
     "tasks": "List the task sets, or the tasks of one set.",
 }

@@ -73,11 +73,6 @@ class Console:
         if not self.quiet:
             self._message("", None, text)
 
-    def hint(self, text: str) -> None:
-        """Say what to do next, to a person at a terminal; not with --quiet."""
-        if sys.stderr.isatty():
-            self.note(text)
-
     def warn(self, text: str) -> None:
         """Say what a reader should look into."""
         self._message("warning: ", "yellow", text)

@@ -71,6 +71,7 @@ class Evaluator:
     #: error of Python's if it is no such file.
     read_results: Callable[[Path], Iterator[Result]]
     required: Collection[str] = ()  # options that must be passed on
+    arguments: tuple[str, ...] = ()  # passed on, before others
     #: Patterns of "CLUSTER ROOT" where it cannot work, and why.
     out_of_reach: Mapping[str, str] = field(default_factory=dict)
     skipped: Collection[str] = ()  # tasks that it does not have

@@ -132,6 +132,8 @@ OLMO_EVAL = Evaluator(
     options=_OPTIONS,
     refused=_REFUSED,
     required=("workspace",),
+    # The ai2-olmo-core that reads the checkpoints, and the longest prompt: others are cut to it.
+    arguments=("--override=provider.package=2.6.0", "--override=provider.max_model_len=8192"),
     out_of_reach=_OUT_OF_REACH,
     skipped=_LACKING,
     task_name=task_name,

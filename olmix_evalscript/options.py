@@ -106,8 +106,8 @@ class TaskOptions(Panel, panel="Evaluation"):
     )
     config: str | None = opt(
         "--config FILE",
-        "Launch YAML with eval_tasks, eval_cluster or eval_model_backend, keys of this tool; or "
-        "fit YAML, of which the offline eval.tasks and, in collect, the settings of the fit count.",
+        "Launch YAML with this tool's own keys eval_tasks, eval_cluster, eval_model_backend; or "
+        "fit YAML with offline eval.tasks, of which collect uses the other settings, too.",
     )
     task: tuple[str, ...] = opt("-t, --task NAME...", "Use this task (repeatable).")
     task_set: tuple[str, ...] = opt(
@@ -256,7 +256,7 @@ class FitOptions(Panel, panel="Fit"):
     )
     step: int | None = opt(
         "--step N",
-        "Use the results at this step. Default: the one that most variants have.",
+        "Use the results at this step. Default: the one that more than half of the variants have.",
         parse=_matching("--step", "[1-9][0-9]{0,11}", "a step: expected a number above 0", int),
     )
     output: str | None = opt(

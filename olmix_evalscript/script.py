@@ -175,6 +175,7 @@ def _header(swarm: Swarm, evaluation: Evaluation, tasks: int, today: date) -> li
 
 def _settings(swarm: Swarm, evaluation: Evaluation) -> list[str]:
     evaluator = evaluation.evaluator
+    arguments = evaluator.arguments + evaluation.arguments
     option = "" if evaluator is COOKBOOK else f" --evaluator {evaluator.name}"
     backend = evaluator.backends[evaluation.model_backend]
     training = [v.number for v in swarm.ready if v.status and v.status not in FINISHED]
@@ -190,7 +191,7 @@ def _settings(swarm: Swarm, evaluation: Evaluation) -> list[str]:
         f"EVALUATOR={_quote(evaluator.command)} MODEL_BACKEND={_quote(evaluation.model_backend)} "
         f"SUFFIX={_quote(backend.suffix)} # it reads stepN{backend.suffix}",
         f"NEEDED={_quote(' '.join(backend.needed))} # else stepN is incomplete",
-        *_array("EVAL_ARGS", evaluation.arguments, f"other options of {evaluator.command}"),
+        *_array("EVAL_ARGS", arguments, f"other options of {evaluator.command}"),
         f"UNFINISHED={_quote(unfinished)} # which variants had not finished when this was made",
     ]
 
@@ -224,7 +225,7 @@ def _variants(swarm: Swarm, roots: Sequence[str]) -> list[str]:
         "RUNS=( # [variant]=the folder of its checkpoints",
         *(rows[number] for number in sorted(rows)),
         ")",
-        f"list_files() {{ {' && '.join(calls)}; }} # tensors (__0_0.distcp, ...) as one",
+        f"list_files() {{ {' && '.join(calls)}; }} # all tensors as one entry",
     ]
 
 

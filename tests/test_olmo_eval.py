@@ -127,7 +127,7 @@ def test_each_variant_is_launched_once_with_its_overrides_behind_the_harness(des
 
     first, again = desk.run("--jobs", "2"), desk.run()
 
-    assert f"collect {GROUP} --evaluator olmo-eval\n" in first.stdout
+    assert f"collect {GROUP} --evaluator olmo-eval --step 5\n" in first.stdout
     launched = "".join(path.read_text() for path in desk.folder.glob("launched*"))
     assert (first.returncode, again.returncode) == (0, 0)
     assert launched.count("beaker\nlaunch\n") == 2
@@ -136,7 +136,7 @@ def test_each_variant_is_launched_once_with_its_overrides_behind_the_harness(des
         assert f"--name\n{run}_step5\n--model\n{checkpoint}\n--group\nolmix-{GROUP}\n" in launched
     assert (
         "--harness\ndefault\n--override\nprovider.kind=olmo_core\n"
-        "--override\nprovider.package=2.6.0\n--override\nprovider.max_model_len=8192\n"
+        "--override=provider.package=2.6.0\n--override=provider.max_model_len=8192\n"
         "--workspace=ai2/olmix\n--override=provider.dtype=float32\n"
         "--task=minerva_math_algebra:bpb:olmo3base\n--task=lambada:bpb:olmo3base\n"
     ) in launched

@@ -67,6 +67,14 @@ def test_the_script_can_be_read_in_five_minutes() -> None:
     assert max(program.count("\n") + 1 for program in programs) <= 15
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_variants_stand_on_the_first_two_screens(width: int) -> None:
+    top = demo(8).partition("\n)\n")[0].splitlines()
+
+    assert "[7]=" in top[-1]
+    assert sum(1 + (len(line) - 1) // width if line else 1 for line in top) <= 2 * 24
+
+
 def test_each_further_variant_is_one_line() -> None:
     assert demo(128).count("\n") == demo(8).count("\n") + 120
 

@@ -28,7 +28,7 @@ END
 
   run 'olmix-evalscript generate 58362402 --snapshot fixtures/58362402.yaml \
     --config results/tasks.yaml --checkpoint-root /weka/demo/checkpoints -o olmix.sh'
-  run "sed -n '/^ROOT/,/1]/p' olmix.sh"
+  run "sed -n '/^RUNS/,/1]/p' olmix.sh"
   run 'bash olmix.sh --list'
   run 'bash olmix.sh --yes --only 0-1'
   printf '# With the results of all eight, which are invented here:\n'

@@ -85,7 +85,7 @@ def _write(
     write_script(path, text, force=output.force)
     console.data(f"{path}\n")
     script = shlex.quote(str(path))
-    console.hint(f"Next, {evaluator.environment}: bash {script} --list")
+    console.note(f"Next, {evaluator.environment}: bash {script} --list")
 
 
 def _settings(chosen: options.EvaluationOptions, arguments: tuple[str, ...]) -> Evaluation:

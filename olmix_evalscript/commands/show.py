@@ -28,7 +28,7 @@ def show(
     output: options.ShowOptions,
     general: options.GeneralOptions,
 ) -> None:
-    """Show a swarm's variants and where their checkpoints should be, or their mixtures."""
+    """Show a swarm's variants, with checkpoint folders and evaluations, or their mixtures."""
     console = general.console(context)
     swarm = find_swarm(group_id, finding.source(), variants, ANYTHING, console)
     if output.json:

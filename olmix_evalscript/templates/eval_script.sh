@@ -3,7 +3,7 @@
 # Evaluate the 1 variant of swarm example (group 58362402) on 1 task.
 #@end header
 
-[ -n "${BASH_SOURCE-}" ] || { echo "Run this as: bash FILE" >&2; exit 2; }
+[ "${BASH_SOURCE-}" = "$0" ] || { echo "Run this as: bash FILE" >&2; exit 2; }
 #@begin settings
 GROUP_ID='58362402' DASHBOARD='olmix-58362402'
 COLLECT="olmix-evalscript collect $GROUP_ID"
@@ -13,11 +13,11 @@ NEEDED='/.metadata.json /model_and_optim/.metadata /train/rank0.pt' # all in a c
 EVAL_ARGS=()
 ROOT='s3://ai2-llm/checkpoints/kylel'
 RUNS=([0]="$ROOT/example-58362402-0000") # [variant]=the folder of its checkpoints
-list_files() { list_s3 "$ROOT/example-58362402-0000" --delimiter __; } # tensors as one
+list_files() { list_s3 "$ROOT/example-58362402-0000" --delimiter __; } # all tensors as one entry
 TASKS=(arc_easy:rc::olmes:full)
 #@end settings
 
-# --- From here on all scripts for this storage and backend are the same. --------------------------
+# --- From here on all scripts for this storage, backend and evaluator are the same. ---------------
 RECORD="$0.submitted" # a line for each successful submission; delete one to submit it again
 LOCK="$RECORD.lock"   # a folder, while a run of this script submits
 OWN="$LOCK/$$@$(uname -n)" # our file in it
@@ -145,7 +145,7 @@ choose_step() {
     is_recorded "${CHECKPOINT[n]}" "$MODEL_BACKEND" "${TASKS[@]}" &&
       is_recorded "${CHECKPOINT[n]}" hf "${HF_TASKS[@]}" && continue
     #@end hf_tasks
-    [ -n "$AGAIN" ] || [ ! -e "$MARKS/$n.maybe" ] || { STATUS[n]=$(<"$MARKS/$n.maybe"); continue; }
+    [ -n "$AGAIN" ] || [ ! -e "$MARKS/$n.maybe" ] || { STATUS[n]=$MAYBE$MARKS/$n.maybe; continue; }
     TODO+=("$n") STATUS[n]='ready'
     [ "$found" = "latest step: $STEP" ] || STATUS[n]="ready, but $found"
   done
@@ -159,11 +159,12 @@ group() { awk -F'\t' '{ v[$3] = v[$3] " " $1 } END { for (s in v) print "variant
 
 # One run at a time. The lock holds a file named by process and host, with the workers in it.
 lock() {
-  local old
+  local old processes
   if ! mkdir "$LOCK" 2>/dev/null; then
     old=$(echo "$LOCK"/*"@${OWN##*@}")
-    ps -p "$(grep -s . "$old" | tr '\n' ,)$(basename "${old%@*}")" >/dev/null 2>&1
-    { [ $? = 1 ] && mv "$old" "$OWN" 2>/dev/null; } || fail "Another run submits, or rm -r '$LOCK'"
+    processes="$(grep -s . "$old" | tr '\n' ,)$(basename "${old%@*}")"
+    { { ps -p $$ && ! ps -p "$processes"; } >/dev/null 2>&1 && mv "$old" "$OWN" 2>/dev/null; } ||
+      fail "Another run submits, or rm -r '$LOCK'"
   fi
   trap 'rm -rf "$WORK" "$LOCK"' EXIT
   : >"$OWN" || exit
@@ -184,15 +185,14 @@ evaluate() { # slot, checkpoint, backend, tasks
   #@end hf_tasks
   #@begin olmo-cookbook
   [ "$JOBS" -eq 1 ] || args+=(--env-name "oe-eval-venv-$1") # two calls would race for one
-  olmo-cookbook-eval evaluate "$2" --dashboard "$DASHBOARD" --cluster "$CLUSTER" \
+  "$EVALUATOR" evaluate "$2" --dashboard "$DASHBOARD" --cluster "$CLUSTER" \
     --priority "$PRIORITY" --model-backend "$3" "${args[@]}" "${tasks[@]/#/--tasks=}" || return
   #@end olmo-cookbook
   #@begin olmo-eval
-  local run="${2%/*}" # what follows --harness is its settings
-  olmo-eval beaker launch --name "${run##*/}_${2##*/}" --model "$2" --group "$DASHBOARD" \
+  local run="${2%/*}" # an override is one of the harness if it follows it
+  "$EVALUATOR" beaker launch --name "${run##*/}_${2##*/}" --model "$2" --group "$DASHBOARD" \
     --cluster "$CLUSTER" --priority "$PRIORITY" --store --yes --no-follow --harness default \
-    --override "provider.kind=$3" --override provider.package=2.6.0 \
-    --override provider.max_model_len=8192 "${args[@]}" "${tasks[@]/#/--task=}" || return
+    --override "provider.kind=$3" "${args[@]}" "${tasks[@]/#/--task=}" || return
   #@end olmo-eval
   [ -n "$DRY_RUN" ] || record_line "${@:2}" >>"$RECORD" || return 100
 }
@@ -210,7 +210,7 @@ work() { # slot
   trap '' INT HUP
   for ((i = $1 - 1; i < ${#TODO[@]}; i += JOBS)); do
     n="${TODO[i]}" mark="$MARKS/${TODO[i]}.maybe" log="$LOGS/${TODO[i]}-$STARTED.log"
-    what="maybe submitted: look on Beaker, then rm $mark"
+    what="$MAYBE$mark"
     { [ ! -e "$WORK/stop" ] && kill -0 $$ && echo "$what" | tee "$WORK/$n" >"$mark"; } || break
     #@begin one_call
     evaluate "$1" "${CHECKPOINT[n]}" "$MODEL_BACKEND" "${TASKS[@]}" </dev/null >>"$log" 2>&1
@@ -220,7 +220,7 @@ work() { # slot
     #@end hf_tasks
     case $? in
       0) what="$DONE" ;;
-      ? | ??) echo failed >>"$log" && what=failed ;; # else the disk is full, or it was killed
+      ? | ?? | 12[67]) echo failed >>"$log" && what=failed ;; # else killed, or the disk is full
     esac
     if [[ $what == maybe* ]]; then : >"$WORK/stop"; else rm "$mark"; fi
     echo "$what" >"$WORK/$n"
@@ -259,13 +259,11 @@ submit_all() {
 
 summary() {
   local n count rest
-  for n in "${TODO[@]}"; do
-    [ ! -s "$WORK/$n" ] || STATUS[n]=$(<"$WORK/$n")
-  done
+  for n in "${TODO[@]}"; do [ ! -s "$WORK/$n" ] || STATUS[n]=$(<"$WORK/$n"); done
   count=$(show_list | grep -c $'\t'"$DONE")
-  echo "$count of $TOTAL variants $DONE at step $STEP, dashboard $DASHBOARD; logs are in $LOGS"
+  echo "$count of ${#STATUS[@]} variants $DONE at step $STEP, dashboard $DASHBOARD; logs: $LOGS"
   show_list | grep -v $'\t'"$DONE" | group >&2
-  [ "$count$DRY_RUN" = 0 ] || echo "After the evaluations: $COLLECT"
+  [ "$count" = 0 ] || [ -n "$DRY_RUN" ] || echo "After the evaluations: $COLLECT --step $STEP"
   rest=$(show_list | grep -ve $'\t'"$DONE" -e 'maybe submitted' | cut -f 1 | paste -s -d , -)
   [ -n "$rest" ] || exit $((count < ${#STATUS[@]}))
   fail "To submit the rest, once it is ready: bash $0 --step $STEP --only $rest${AGAIN:+ --again}"
@@ -274,6 +272,7 @@ summary() {
 main() {
   parse_options "$@"
   CHECKPOINT=() DONE=submitted MARKS="$LOGS" STATUS=() STOPPED='' TODO=() TOTAL=${#RUNS[@]}
+  MAYBE='maybe submitted: look on Beaker, then rm ' # and the mark
   STARTED=$(date +%Y%m%d-%H%M%S) WORK=$(mktemp -d) || exit
   [ -z "$DRY_RUN" ] || DONE='passed the dry run' MARKS="$WORK"
   trap 'rm -rf "$WORK"' EXIT
@@ -282,14 +281,14 @@ main() {
     mkdir -p "$LOGS" || exit
     lock
   fi
-  [ -e "$RECORD" ] || warn "There is no $RECORD, so nothing counts as submitted before"
+  [ -e "$RECORD" ] || warn "There is no record yet, so nothing counts as submitted: $RECORD"
   [ ! -e "$RECORD" ] || tr -d '\r' <"$RECORD" >"$WORK/record" || fail "Cannot read $RECORD"
   find_steps
   choose_step
   warn "Step: ${STEP:-none is the latest of more than half of all $TOTAL variants}"
   if [ -n "$LIST" ]; then
     if [ -t 1 ]; then show_list | sed "s|$ROOT/||" | tr '\t' ' '; else show_list; fi
-    exit $(($(show_list | grep -c 'held back') > 0))
+    exit $(($(show_list | grep -ce 'held back' -e "$MAYBE") > 0))
   fi
   show_list | grep -v $'\tready$' | group >&2
   [ -n "$STEP" ] || fail "Nothing is submitted. Wait, or choose a step with --step"

@@ -29,9 +29,9 @@ def save_tokenizer(folder: Path) -> None:
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    nothing = chr(256)  # byte 0
+    end, padding = chr(256), chr(257)  # bytes 0 and 1, which no text has
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=nothing, pad_token=nothing, model_max_length=8192
+        tokenizer_object=tokenizer, eos_token=end, pad_token=padding, model_max_length=8192
     ).save_pretrained(folder)
 
 
@@ -60,7 +60,7 @@ def launch(arguments: list[str]) -> None:
         parser.add_argument(option, action="append", required=True)
     options, _ = parser.parse_known_args(arguments)
     results = Path(os.environ["LOOP_RESULTS"], options.group, options.name)
-    results.mkdir(parents=True)
+    results.mkdir(parents=True, exist_ok=True)
     program = Path(sys.executable).with_name("olmo-eval")
     command: list[Any] = [program, "run", "--harness", options.harness]
     for override in (*options.override, "provider.base_url=cpu"):

@@ -80,7 +80,7 @@ def train(ratios: Path, root: Path) -> None:
     texts = {domain: text(folder) for domain, (_, folder) in DOMAINS.items()}
     checkpointer = Checkpointer(work_dir=root / "work")
     tokenizer = {"identifier": str(root.resolve() / "tokenizer"), "vocab_size": 256}
-    tokenizer |= {"eos_token_id": 0, "pad_token_id": 0}
+    tokenizer |= {"eos_token_id": 0, "pad_token_id": 1}
     config = {"model": MODEL.as_config_dict(), "dataset": {"tokenizer": tokenizer}}
     for row in csv.DictReader(ratios.read_text(encoding="utf-8").splitlines()):
         module = TransformerTrainModule(
