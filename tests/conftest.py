@@ -57,9 +57,10 @@ def no_temporary_file_is_left(temporary: Path) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_http() -> Iterator[None]:
-    """Fail any HTTP request that this process makes."""
-    with responses.RequestsMock():
+    """Fail the test in whose time this process makes an HTTP request, even one given up on."""
+    with responses.RequestsMock() as requests:
         yield
+        assert not list(requests.calls)
 
 
 @pytest.fixture

@@ -165,11 +165,8 @@ class Desk:
         return os.waitstatus_to_exitcode(status), output.decode()
 
     def calls(self) -> list[dict[str, object]]:
-        return (
-            [json.loads(line) for line in self._calls.read_text().splitlines()]
-            if (self._calls.exists())
-            else []
-        )
+        lines = self._calls.read_text().splitlines() if self._calls.exists() else []
+        return [json.loads(line) for line in lines]
 
     def submitted(self) -> list[str]:
         """The last two parts of each submitted checkpoint, in order."""

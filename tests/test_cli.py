@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,13 +15,12 @@ import pytest
 
 from olmix_evalscript import __version__
 from olmix_evalscript.cli import COMMANDS
-from tests.conftest import FIXTURES, Run
+from tests.conftest import FIXTURES, Run, Serve
 from tests.desk import LONG, until
 from tests.factories import settings
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, variants
 from tests.test_console import at_a_terminal
 
-Serve = Callable[[FakeBeaker], FakeBeaker]
 SNAPSHOT = str(FIXTURES / "58362402.yaml")
 GAPS = str(FIXTURES / "olmix-relaunched-with-gaps.yaml")
 SCRIPT = Path("output/eval_scripts/olmix-58362402.sh")
@@ -57,18 +55,15 @@ def test_help_fits_80_columns_has_examples_and_shows_no_types(run: Run, command:
 
 
 def test_the_overview_says_of_each_command_how_its_own_help_begins(
-    environment: dict[str, str],
+    run: Run, environment: dict[str, str]
 ) -> None:
-    def help_of(*command: str) -> str:
-        words = ["olmix-evalscript", *command, "--help"]
-        wide = {**environment, "COLUMNS": "200"}
-        return subprocess.run(words, env=wide, stdout=-1, text=True, check=True).stdout
+    words = ["olmix-evalscript", "--help"]
+    wide = {**environment, "COLUMNS": "200"}
+    text = subprocess.run(words, env=wide, stdout=-1, text=True, check=True).stdout
 
-    overview = dict(re.findall(r"^│ (\w+) +(\w.*?) +│$", help_of(), flags=re.M))
-
-    assert overview == COMMANDS
+    assert dict(re.findall(r"^│ (\w+) +(\w.*?) +│$", text, flags=re.M)) == COMMANDS
     for command, summary in COMMANDS.items():
-        assert f"\n {summary} " in help_of(command)
+        assert f"\n {summary} " in run(command, "--help", COLUMNS="200").stdout
 
 
 def test_values_are_read_without_pydantic(environment: dict[str, str]) -> None:
@@ -99,14 +94,20 @@ def test_values_are_read_without_pydantic(environment: dict[str, str]) -> None:
         ([*G, "--timeout", "0"], "--timeout: '0' is not a number of seconds"),
         ([*G, "--status", "splendid"], "--status: 'splendid' is not a status"),
         ([*G, "-w", "no-slash"], "--workspace: 'no-slash' is not OWNER/NAME"),
+        ([*G, "-w", "ai2/"], "--workspace: 'ai2/' is not OWNER/NAME"),
+        ([*G, "-w", "/oe-data"], "--workspace: '/oe-data' is not OWNER/NAME"),
+        ([*G, "-w", "ai2/oe/data"], "--workspace: 'ai2/oe/data' is not OWNER/NAME"),
         ([*G, "--checkpoint-root", "/tmp/x"], "'/tmp/x' is not a checkpoint root"),
         ([*DEMO, "--scan"], "--snapshot cannot be combined with"),
+        ([*DEMO, "-w", "ai2/oe-data"], "--snapshot cannot be combined with"),
+        ([*DEMO, "--author", "kylel"], "--snapshot cannot be combined with"),
+        ([*DEMO, "--since", "30d"], "--snapshot cannot be combined with"),
         ([*G, "6cf425be", "-o", "x.sh"], "--output cannot be combined with several group IDs"),
         ([*G, "-o", "x.sh", "--output-dir", "here"], "--output cannot be combined with"),
         ([*G, "--task-set", ""], "an argument is empty"),
         ([*G, "--dashboard="], "an argument is empty"),
         ([*G, "--dashboard", "a\x1b[2J"], r"'a\x1b[2J' has a character that cannot be printed"),
-        (["tasks", "olmo4"], "'olmo4' is not a task set"),
+        (["tasks", "olmo4"], "task set: expected olmo3-offline or offline-bpb"),
         ([*G, "-t", "olmo3-offline"], "use --task-set olmo3-offline"),
         ([*G, "-t", "a;b"], "is not a task name"),
         ([*G, "--model-backend", "tgi"], "is not a model backend"),
@@ -265,10 +266,12 @@ def test_a_search_that_finds_nothing_says_what_narrowed_it_and_what_to_try(
     assert "try again with `--scan -w OWNER/NAME --since 30d`" in done.stderr
 
 
-def test_verbose_shows_each_call_and_its_time(run: Run, beaker_of: Serve) -> None:
+def test_verbose_alone_shows_each_call_and_its_time(run: Run, beaker_of: Serve) -> None:
     beaker_of(FakeBeaker(variants(1)))
+    call = r"^ListWorkloads: \d+ ms$"
 
-    assert re.search(r"^ListWorkloads: \d+ ms$", run(*G, "-v").stderr, re.M)
+    assert re.search(call, run(*G, "-v").stderr, re.M)
+    assert not re.search(call, run(*G).stderr, re.M)
 
 
 # --- at a terminal ------------------------------------------------------------------------

@@ -113,8 +113,6 @@ def test_the_launchers_specs_are_read(file: str, run_name: str, cluster: str, we
 
 #: One form a row: the words of a task that trains RUN.
 TRAINS: dict[str, list[str]] = {
-    "gantry": [*ENTRY, "python", *COMMAND],
-    "gantry and torchrun": [*ENTRY, "torchrun", "--nproc-per-node=8", *COMMAND],
     "gantry and one text": [*ENTRY, f"cd /w && python {TEXT}"],
     "gantry and bash -c": [*ENTRY, "bash", "-c", f"python {TEXT}"],
     "OLMo-core's entry point": ["bash", "/olmo-core/entrypoint.sh", *COMMAND],

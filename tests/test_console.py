@@ -197,11 +197,3 @@ def test_without_a_spinner_progress_is_a_line_now_and_then_unless_quiet(
             report.status(f"at {now[0]}")
 
     assert capsys.readouterr().err == said
-
-
-def test_details_are_for_verbose(capsys: pytest.CaptureFixture[str]) -> None:
-    for verbose in (False, True):
-        with Console(verbose=verbose).report() as report:
-            report.detail(f"verbose {verbose}")
-
-    assert capsys.readouterr().err == "verbose True\n"

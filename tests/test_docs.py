@@ -22,6 +22,7 @@ import yaml
 from olmix_evalscript import snapshot
 from olmix_evalscript.tasks import OLMO3_OFFLINE_TASKS
 from tests.conftest import FIXTURES, Run, Serve
+from tests.factories import result_line
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations
 from tests.storage import Bucket
 
@@ -51,22 +52,14 @@ def workloads() -> Iterator[FakeWorkload]:
     yield from evaluations(16)
 
 
-def results_of(model: str) -> str:
+def results_of(run_name: str) -> str:
     """The lines of all default tasks, as oe-eval leaves them."""
     lines = []
     for number, task in enumerate(OLMO3_OFFLINE_TASKS):
-        has_alias = "masked_ppl" not in task
-        bpb = 0.8 + hash((model, number)) % 1000 / 1e4
-        lines.append(
-            {
-                "task_name": task.partition(":")[0],
-                "task_config": {"metadata": {"alias": task} if has_alias else {}},
-                "metrics": {"bits_per_byte_corr": bpb} if has_alias else {"ppl_token": 9.0},
-                "model_config": {"model": model},
-                "current_date": "2026-03-08 00:00:00 UTC",
-            }
-        )
-    return "".join(f"{json.dumps(line)}\n" for line in lines)
+        bpb = 0.8 + hash((run_name, number)) % 1000 / 1e4
+        only: dict[str, object] | None = {"ppl_token": 9.0} if "masked_ppl" in task else None
+        lines.append(result_line(run_name, task, bpb, step=22100, metrics=only))
+    return "".join(lines)
 
 
 @pytest.fixture
@@ -77,7 +70,7 @@ def demo_s3(s3: Bucket) -> Bucket:
         for file in ("train/rank0.pt", "model_and_optim/.metadata", ".metadata.json"):
             s3.put(f"checkpoints/kylel/{run}/step22100/{file}")
         folder = f"evaluation/olmix-58362402/{run}_step22100/tasks"
-        s3.put(f"{folder}/task-metrics-all.jsonl", contents=results_of(f"{run}_step22100"))
+        s3.put(f"{folder}/task-metrics-all.jsonl", contents=results_of(run))
     return s3
 
 

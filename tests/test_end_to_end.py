@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import socket
-from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import Run
+from tests.conftest import Run, Serve
 from tests.factories import settings
 from tests.fake_beaker import (
     FakeBeaker,
@@ -18,7 +16,6 @@ from tests.fake_beaker import (
     variants,
 )
 
-Serve = Callable[[FakeBeaker], FakeBeaker]
 SCRIPT = Path("output/eval_scripts/olmix-58362402.sh")
 
 
@@ -81,15 +78,6 @@ def test_a_scan_finds_runs_whose_names_lack_the_id(run: Run, beaker_of: Serve) -
     assert runs(result.stdout) == ["mix-heavy"]
 
 
-def test_stdout_holds_the_script_alone(run: Run, beaker_of: Serve) -> None:
-    beaker_of(FakeBeaker(variants(2)))
-
-    result = run("generate", "58362402", "-o", "-")
-
-    assert result.stdout.startswith("#!/bin/bash\n")
-    assert result.stdout.endswith('main "$@"\n')
-
-
 def test_a_snapshot_holds_no_environment_and_no_secret(run: Run, beaker_of: Serve) -> None:
     beaker_of(FakeBeaker([*variants(2), *evaluations(2)], lists_commands=False))
 
@@ -107,26 +95,6 @@ def test_several_groups_in_one_call_survive_the_failure_of_one(run: Run, beaker_
     assert result.returncode == 1
     assert result.stdout.splitlines() == [str(SCRIPT), "output/eval_scripts/olmix-6cf425be.sh"]
     assert result.stderr.endswith("Failed: 00000000\n")
-
-
-def test_no_http_request_is_made(run: Run, beaker_of: Serve) -> None:
-    beaker_of(FakeBeaker(variants(1)))
-    with socket.create_server(("127.0.0.1", 0)) as proxy:
-        address = f"http://127.0.0.1:{proxy.getsockname()[1]}"
-        result = run("generate", "58362402", HTTP_PROXY=address, HTTPS_PROXY=address)
-        proxy.setblocking(False)
-        connections = _accepted(proxy)
-
-    assert result.returncode == 0
-    assert connections == 0
-
-
-def _accepted(server: socket.socket) -> int:
-    try:
-        server.accept()
-    except BlockingIOError:
-        return 0
-    return 1
 
 
 def test_the_script_is_the_same_from_either_listing_and_from_a_snapshot(

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from olmix_evalscript import generate_eval_script
 from olmix_evalscript.errors import EvalScriptError, InvalidInputError
-from tests.conftest import DATE, Run
+from tests.conftest import DATE, Run, Serve
 from tests.fake_beaker import FakeBeaker, variants
 
-Serve = Callable[[FakeBeaker], FakeBeaker]
 RUN_NAMES = [f"verify-tokens-140m-58362402-{number:04d}" for number in range(3)]
 
 

@@ -7,28 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from olmix_evalscript.errors import UsageError
-from olmix_evalscript.options import SearchOptions, SwarmOptions
 from olmix_evalscript.source import parse_since
-
-
-@pytest.mark.parametrize("workspace", ["oe-data", "ai2/", "/oe-data", "ai2/oe/data"])
-def test_a_workspace_has_an_owner_and_a_name(workspace: str) -> None:
-    with pytest.raises(UsageError, match="OWNER/NAME"):
-        SearchOptions(workspace=(workspace,)).source()
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        SwarmOptions(snapshot="x", workspace=("ai2/oe-data",)),
-        SwarmOptions(snapshot="x", author="kylel"),
-        SwarmOptions(snapshot="x", since=datetime(2026, 1, 31, tzinfo=timezone.utc)),
-        SwarmOptions(snapshot="x", scan=True),
-    ],
-)
-def test_a_snapshot_cannot_be_searched(options: SwarmOptions) -> None:
-    with pytest.raises(UsageError, match="cannot be combined"):
-        options.source()
 
 
 def test_a_date_begins_in_utc() -> None:

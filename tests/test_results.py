@@ -18,17 +18,8 @@ TASK = "arc_easy:rc::olmes:full"
 BPB_TASK = "mbpp:3shot:bpb::none"
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An empty folder for results."""
-    folder = tmp_path / "results"
-    folder.mkdir()
-    return folder
-
-
 def write(folder: Path, *lines: str, name: str = "task-metrics-all.jsonl") -> Path:
     path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(lines))
     return path
 
@@ -66,43 +57,43 @@ def warnings(path: Path, step: int = 100) -> list[str]:
     ],
 )
 def test_results_of_another_kind_are_refused_at_their_step(
-    folder: Path, one: dict[str, Any], another: dict[str, Any], problem: str
+    tmp_path: Path, one: dict[str, Any], another: dict[str, Any], problem: str
 ) -> None:
-    write(folder, result_line(RUN, TASK, **one), result_line(OTHER, TASK, **another))
+    write(tmp_path, result_line(RUN, TASK, **one), result_line(OTHER, TASK, **another))
 
     with pytest.raises(FitError, match=f"{TASK} at step 100 cannot be compared: {problem}"):
-        warnings(folder)
-    assert warnings(folder, step=200) == []
+        warnings(tmp_path)
+    assert warnings(tmp_path, step=200) == []
 
 
-def test_other_settings_of_a_task_give_a_warning(folder: Path) -> None:
+def test_other_settings_of_a_task_give_a_warning(tmp_path: Path) -> None:
     write(
-        folder,
+        tmp_path,
         result_line(RUN, TASK, task_hash="a"),
         result_line(OTHER, TASK, task_hash="b"),
     )
 
-    assert warnings(folder) == [
+    assert warnings(tmp_path) == [
         f"results of {TASK} at step 100 cannot be compared: task_hash is a in "
-        f"{folder}/task-metrics-all.jsonl:1 and b in {folder}/task-metrics-all.jsonl:2"
+        f"{tmp_path}/task-metrics-all.jsonl:1 and b in {tmp_path}/task-metrics-all.jsonl:2"
     ]
 
 
 # --- files and values ---------------------------------------------------------------------
 
 
-def test_other_files_are_not_read(folder: Path) -> None:
-    write(folder, "{", name="metrics.json")
-    write(folder, "{", name="task-recorded-inputs.jsonl")
+def test_other_files_are_not_read(tmp_path: Path) -> None:
+    write(tmp_path, "{", name="metrics.json")
+    write(tmp_path, "{", name="task-recorded-inputs.jsonl")
 
-    with pytest.raises(FitError, match=f"no metrics-all.jsonl file in {folder}"):
-        load(folder, [RUN], [TASK])
+    with pytest.raises(FitError, match=f"no metrics-all.jsonl file in {tmp_path}"):
+        load(tmp_path, [RUN], [TASK])
 
 
-def test_all_tasks_of_the_runs_are_named_also_those_not_wanted(folder: Path) -> None:
-    write(folder, result_line(RUN, BPB_TASK), result_line(RUN, "a b:mc::none"))
+def test_all_tasks_of_the_runs_are_named_also_those_not_wanted(tmp_path: Path) -> None:
+    write(tmp_path, result_line(RUN, BPB_TASK), result_line(RUN, "a b:mc::none"))
 
-    assert load(folder, [RUN], [TASK]).tasks == {"a b:mc::none", BPB_TASK}
+    assert load(tmp_path, [RUN], [TASK]).tasks == {"a b:mc::none", BPB_TASK}
 
 
 @pytest.mark.parametrize(
@@ -117,11 +108,11 @@ def test_all_tasks_of_the_runs_are_named_also_those_not_wanted(folder: Path) -> 
     ],
 )
 def test_the_first_kind_of_bits_per_byte_counts_and_no_accuracy_does(
-    folder: Path, task: str, metrics: dict[str, object], value: float | None
+    tmp_path: Path, task: str, metrics: dict[str, object], value: float | None
 ) -> None:
-    write(folder, result_line(RUN, task, metrics=metrics))
+    write(tmp_path, result_line(RUN, task, metrics=metrics))
 
-    assert bpb(folder, task) == value
+    assert bpb(tmp_path, task) == value
 
 
 @pytest.mark.parametrize("task", ["arc_easy:mc::olmes", "ultrachat_masked_ppl"])
@@ -129,55 +120,55 @@ def test_multiple_choice_and_masked_perplexity_have_no_bpb(task: str) -> None:
     assert not COOKBOOK.has_bpb(task)
 
 
-def test_the_newest_result_of_a_checkpoint_counts_raw_or_converted(folder: Path) -> None:
+def test_the_newest_result_of_a_checkpoint_counts_raw_or_converted(tmp_path: Path) -> None:
     write(
-        folder,
+        tmp_path,
         result_line(RUN, TASK, 1.0, date="2026-03-05 00:00:00 UTC"),
         result_line(RUN, TASK, 2.0, date="2026-03-06 00:00:00 UTC"),
         result_line(RUN, TASK, 2.0, date="2026-03-08 00:00:00 UTC", model=f"{RUN}_step100-hf"),
         result_line(RUN, TASK, 3.0, date="2026-03-07 00:00:00 UTC"),
     )
 
-    assert bpb(folder) == 2.0
+    assert bpb(tmp_path) == 2.0
 
 
-def test_replaced_results_are_counted_at_their_step(folder: Path) -> None:
+def test_replaced_results_are_counted_at_their_step(tmp_path: Path) -> None:
     later = "2026-03-06 00:00:00 UTC"
     write(
-        folder,
+        tmp_path,
         result_line(RUN, TASK, 1.0),
         result_line(RUN, TASK, 2.0, date=later),
         result_line(OTHER, TASK, 1.0),
         result_line(OTHER, TASK, 1.0, date=later),
     )
 
-    assert warnings(folder) == [
+    assert warnings(tmp_path) == [
         f"1 result replaced by newer ones from another date, such as {TASK} of {RUN}_step100"
     ]
-    assert warnings(folder, step=200) == []
+    assert warnings(tmp_path, step=200) == []
 
 
-def test_two_results_of_one_date_contradict_each_other(folder: Path) -> None:
-    path = write(folder, result_line(RUN, TASK, 1.0), result_line(RUN, TASK, 2.0))
+def test_two_results_of_one_date_contradict_each_other(tmp_path: Path) -> None:
+    path = write(tmp_path, result_line(RUN, TASK, 1.0), result_line(RUN, TASK, 2.0))
 
     with pytest.raises(FitError, match=f"same date, in {path}:1 and in {path}:2"):
-        load(folder, [RUN], [TASK])
+        load(tmp_path, [RUN], [TASK])
 
 
-def test_aggregates_are_skipped(folder: Path) -> None:
-    write(folder, result_line(RUN, TASK, num_tasks=57))
+def test_aggregates_are_skipped(tmp_path: Path) -> None:
+    write(tmp_path, result_line(RUN, TASK, num_tasks=57))
 
-    assert load(folder, [RUN], [TASK]).bpb == {}
+    assert load(tmp_path, [RUN], [TASK]).bpb == {}
 
 
 @pytest.mark.parametrize(
     "suffix",
     ["_step100_bos", "_step100-hf_s5", "_step0", "_step0100", "_step\u0661", "_final"],
 )
-def test_any_other_model_of_a_run_is_counted_apart(folder: Path, suffix: str) -> None:
-    write(folder, result_line(RUN, TASK, model=RUN + suffix))
+def test_any_other_model_of_a_run_is_counted_apart(tmp_path: Path, suffix: str) -> None:
+    write(tmp_path, result_line(RUN, TASK, model=RUN + suffix))
 
-    found = load(folder, [RUN], [TASK])
+    found = load(tmp_path, [RUN], [TASK])
 
     assert (found.bpb, found.others) == ({}, {RUN + suffix})
 
@@ -188,12 +179,12 @@ def test_any_other_model_of_a_run_is_counted_apart(folder: Path, suffix: str) ->
     ids=["nan", "inf", "negative", "0", "0.0", "text", "bool", "list", "object", "huge"],
 )
 def test_what_is_not_bits_per_byte_is_refused_with_file_and_line(
-    folder: Path, value: object
+    tmp_path: Path, value: object
 ) -> None:
-    path = write(folder, result_line(RUN, "piqa"), result_line(RUN, TASK, value))
+    path = write(tmp_path, result_line(RUN, "piqa"), result_line(RUN, TASK, value))
 
     with pytest.raises(FitError, match=f"{path}:2: .* has the value .*; expected bits per byte"):
-        load(folder, [RUN], [TASK])
+        load(tmp_path, [RUN], [TASK])
 
 
 @pytest.mark.parametrize(
@@ -211,10 +202,10 @@ def test_what_is_not_bits_per_byte_is_refused_with_file_and_line(
     ids=["no-json", "cut-off", "not-utf-8", "deep", "list", "empty", "types", "date"],
 )
 def test_a_line_that_is_not_a_result_is_refused_with_file_and_line(
-    folder: Path, line: bytes
+    tmp_path: Path, line: bytes
 ) -> None:
-    path = write(folder)
+    path = write(tmp_path)
     path.write_bytes(result_line(RUN, TASK).encode() + line + b"\n")
 
     with pytest.raises(FitError, match=f"{path}: it is not a result of olmo-cookbook, or is cut"):
-        load(folder, [RUN], [TASK])
+        load(tmp_path, [RUN], [TASK])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -32,9 +31,8 @@ from tests.desk import (
     until,
 )
 from tests.factories import GROUP
-from tests.storage import Bucket, aws_environment, denying_s3_server, gs_server, lack, need
+from tests.storage import Bucket, gs_server, lack, need
 
-CASES = Path(__file__).parent / "cases"
 ROOT = "/weka/oe-training-default/ai2-llm/checkpoints/kylel"
 MASKED = ("ultrachat_masked_ppl", "wildchat_masked_ppl")
 AWKS = ("mawk", "gawk", "original-awk", "busybox awk")
@@ -226,22 +224,11 @@ def fails(done: subprocess.CompletedProcess[str], message: str) -> bool:
     return message in done.stderr and "could not be listed" in last and is_all
 
 
-@pytest.mark.parametrize("option", ["--list", "--yes"])
-def test_a_bucket_that_does_not_exist_is_named(desk: Desk, s3: Bucket, option: str) -> None:
+def test_a_bucket_that_does_not_exist_is_named(desk: Desk, s3: Bucket) -> None:
     desk.real("aws")
     desk.write(names(2), root="s3://no-such-bucket/checkpoints")
 
-    assert fails(desk.run(option, **s3.environment), "NoSuchBucket")
-
-
-def test_a_denied_bucket_is_told_in_the_words_of_aws(desk: Desk) -> None:
-    desk.real("aws")
-    desk.write(names(2), clusters=[S3])
-
-    with denying_s3_server() as url:
-        done = desk.run(**aws_environment(desk.folder, url))
-
-    assert fails(done, "AccessDenied")
+    assert fails(desk.run("--list", **s3.environment), "NoSuchBucket")
 
 
 def test_a_missing_gs_bucket_is_told_in_the_words_of_gcloud(desk: Desk, gs: Bucket) -> None:
@@ -288,7 +275,7 @@ def test_a_missing_client_is_named(desk: Desk) -> None:
 
 
 def test_a_client_may_ask_at_the_terminal(desk: Desk) -> None:
-    desk.tool("aws", (CASES / "mfa.sh").read_text())
+    desk.tool("aws", "printf 'Enter MFA code: ' >/dev/tty; read -r code </dev/tty; exit 1")
     desk.write(names(1), clusters=[S3])
 
     status, output = desk.run_at_terminal(typed=b"123456\n")
@@ -484,7 +471,6 @@ def test_only_the_call_that_failed_of_a_variant_is_repeated(desk: Desk) -> None:
     ("options", "message"),
     [
         (["--only", "7"], "there is no variant 7"),
-        (["--only", "2-1"], "--only: 2-1 is not a range"),
         (["--only", "0,2-1"], "--only: 2-1 is not a range"),
         (["--only", "*"], "--only needs a list like 0,3,5-9, not '*'"),
         (["--only"], "--only needs a list like 0,3,5-9, not ''"),
@@ -547,13 +533,6 @@ def test_a_terminal_is_asked_with_the_step(four: Desk, typed: bytes, calls: int)
 
     assert QUESTION in output
     assert len(four.calls()) == calls
-
-
-def test_nobody_is_asked_with_yes(four: Desk) -> None:
-    _, output = four.run_at_terminal("--yes")
-
-    assert "[y/N]" not in output
-    assert len(four.calls()) == 4
 
 
 def test_variants_that_had_not_finished_are_named_before_the_question(four: Desk) -> None:
@@ -841,12 +820,6 @@ def test_several_go_on_at_a_time_each_in_an_environment_of_its_own(four: Desk) -
     assert done.returncode == 0
 
 
-def test_one_at_a_time_uses_the_environment_of_olmo_cookbook(four: Desk) -> None:
-    four.run("--only", "0")
-
-    assert "env_name" not in four.calls()[0]
-
-
 def test_a_first_ctrl_c_lets_the_calls_under_way_end(four: Desk) -> None:
     status, output = four.run_at_terminal(
         "--yes", "--jobs", "2", typed=b"\x03", wait_for="0001", COOKBOOK_SLOW="mix"
@@ -938,44 +911,3 @@ def test_scripts_are_clean_for_shellcheck_and_bash_3_2(
 
     assert (checked.stdout, checked.returncode) == ("", 0)
     assert re.findall(TOO_NEW, re.sub(r"#.*", "", desk.path.read_text())) == []
-
-
-# --- the stand-in -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status"),
-    [
-        ("", 2),
-        ("a b", 2),
-        ("a --task x", 2),
-        ("a -v vLLM", 2),
-        ("a -y URGENT", 2),
-        ("a -n two", 2),
-        ("a -d", 2),
-        ("a --dry-run=yes", 2),
-        ("a --help", 0),
-    ],
-)
-def test_the_stand_in_refuses_what_olmo_cookbook_refuses(
-    desk: Desk, arguments: str, status: int
-) -> None:
-    done = subprocess.run(
-        [sys.executable, str(STUB), "evaluate", *arguments.split()],
-        env=desk.environment,
-        capture_output=True,
-        check=False,
-    )
-
-    assert (done.returncode, desk.calls()) == (status, [])
-
-
-def test_the_stand_in_takes_what_olmo_cookbook_takes(desk: Desk) -> None:
-    subprocess.run(
-        [sys.executable, str(STUB), "evaluate", "a", "-n2", "-rg", "-vhf", "--tasks=y"],
-        env=desk.environment,
-        capture_output=True,
-        check=True,
-    )
-
-    assert json.loads((desk.folder / "calls").read_text())["checkpoint"] == "a"

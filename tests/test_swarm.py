@@ -26,10 +26,6 @@ def with_each(option: str, *values: str) -> list[Experiment]:
     ]
 
 
-def of_models(*models: str) -> list[Experiment]:
-    return with_each("-m", *models)
-
-
 def swarm(*experiments: Experiment, **options: str) -> Swarm:
     return build_swarm(GROUP, experiments, **options)
 
@@ -99,12 +95,6 @@ def test_relaunches_that_saved_elsewhere_are_a_warning() -> None:
     assert "other launches saved to s3://ai2-llm/checkpoints/kylel" in found.warnings[0]
 
 
-def test_other_jobs_and_other_groups_are_ignored_and_counted() -> None:
-    found = swarm(*numbered(0), job("ls"), experiment("x", group="99999999"))
-
-    assert (len(found.variants), found.ignored) == (1, 2)
-
-
 def test_only_variants_of_the_wanted_status_are_kept() -> None:
     found = swarm(*numbered(0), *numbered(1, status="failed"), status="succeeded")
 
@@ -139,7 +129,7 @@ def test_a_command_without_cluster_or_user_cannot_be_read(option: str) -> None:
             [*numbered(0, 1), experiment(f"b-{GROUP}-0000")],
             f"more than one run has the number 0: b-{GROUP}-0000 got 2",
         ),
-        (of_models("a", "a", "b"), "more than one model: a (2), b (1: variant 2)"),
+        (with_each("-m", "a", "a", "b"), "more than one model: a (2), b (1: variant 2)"),
         (with_each("-x", "1", "1", "5"), "more than one length: 1xC (2), 5xC (1: variant 2)"),
         (with_each("-S", "1", "1", "2"), "more than one seed: 1 (2), 2 (1: variant 2)"),
         (with_each("-T", "a", "b"), "more than one tokenizer: a (1), b (1: variant 1)"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from olmix_evalscript.cookbook import COOKBOOK
-from olmix_evalscript.errors import InvalidInputError, UsageError
+from olmix_evalscript.errors import UsageError
 from olmix_evalscript.tasks import (
     OLMO3_OFFLINE_TASKS,
     check_tasks,
@@ -24,20 +24,6 @@ def test_the_default_set_has_106_names_in_families_of_their_own_size() -> None:
 
     assert sizes == [7, 6, 2, 7, 57, 17, 5, 5]
     assert len(set(OLMO3_OFFLINE_TASKS)) == 106
-
-
-def test_the_bpb_set_has_16_names() -> None:
-    assert len(set(task_set("offline-bpb"))) == 16
-
-
-def test_a_set_is_no_task() -> None:
-    with pytest.raises(UsageError, match="is a task set, not a task: use --task-set olmo3-offline"):
-        check_tasks(["olmo3-offline"])
-
-
-def test_an_unknown_set_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InvalidInputError, match="olmo3-offline or offline-bpb"):
-        task_set("olmo4")
 
 
 def test_every_known_name_can_be_asked_for() -> None:
@@ -76,12 +62,6 @@ def test_an_unknown_name_comes_with_the_nearest_known_one(typed: str, meant: str
     (warning,) = task_warnings([typed])
 
     assert warning.startswith(f"unknown task {typed}: did you mean {meant}")
-
-
-def test_an_unknown_cluster_comes_with_the_known_ones() -> None:
-    (warning,) = COOKBOOK.cluster_warnings("jupiter")
-
-    assert warning.startswith("unknown cluster jupiter; olmo-cookbook-eval knows aus, aus80g, ")
 
 
 @pytest.mark.parametrize("name", ["aus", "ai2/jupiter", "ai2/jupiter-cirrascale-2"])
@@ -142,11 +122,7 @@ def test_a_name_in_a_fit_means_the_known_task_of_that_name_or_else_column(
 
 
 @pytest.mark.parametrize(
-    ("task", "family"), [("lambada", "other"), ("mbpp:3shot:bpb::none", "code")]
+    ("task", "family"), [("no:such", "other"), ("mbpp:3shot:bpb::none", "code")]
 )
-def test_a_task_has_the_family_of_its_set(task: str, family: str) -> None:
+def test_a_task_has_the_family_of_its_set_or_else_other(task: str, family: str) -> None:
     assert metric(task).family == family
-
-
-def test_an_unknown_task_is_of_the_family_other() -> None:
-    assert metric("no:such").family == "other"

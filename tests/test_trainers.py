@@ -7,7 +7,6 @@ from datetime import datetime, timezone
 import pytest
 
 from olmix_evalscript.model import TrainerRun
-from olmix_evalscript.storage import LOST
 from olmix_evalscript.trainers import TRAINERS
 
 S3 = "s3://ai2-llm/checkpoints/kylel/run"
@@ -61,7 +60,3 @@ def test_regmixers_rule_is_that_of_the_day(
     day: str, cluster: str, weka: bool, expected: str
 ) -> None:
     assert saved("regmixer", cluster, weka, day) == expected
-
-
-def test_only_the_nodes_own_disk_is_lost() -> None:
-    assert [folder for folder in (NODE, S3, GCS, WEKA) if folder.startswith(LOST)] == [NODE]
