@@ -104,7 +104,7 @@ def test_a_long_listing_is_read_in_several_slices_at_once(serve: Serve) -> None:
         with lock:
             under_way += 1
             at_once.append(under_way)
-        time.sleep(0.02)
+        time.sleep(0.1)
         with lock:
             under_way -= 1
 
