@@ -1,6 +1,6 @@
 """Have olmo-eval itself evaluate the tiny models of the loop, without Beaker.
 
-by_olmo_eval.py tokenizer FOLDER   save the tokenizer that it needs
+by_olmo_eval.py prepare ROOT       save the tokenizer and the documents that it needs
 by_olmo_eval.py beaker launch ...  do here what its `beaker launch` would have a job do
 """
 
@@ -35,6 +35,16 @@ def save_tokenizer(folder: Path) -> None:
     ).save_pretrained(folder)
 
 
+def save_documents(folder: Path) -> None:
+    """Save documents that no model has seen, a file for each task."""
+    folder.mkdir()
+    for task, requests in DOMAINS.values():
+        name = task.partition(":")[0]
+        lines = [data_line(name, each) for each in documents(requests)[: EVALUATED // 5]]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+
+
 def data_line(task: str, request: dict[str, Any]) -> dict[str, Any]:
     """A document in the form in which olmo-eval reads it from a file."""
     document: dict[str, Any] = request["doc"]
@@ -59,26 +69,23 @@ def launch(arguments: list[str]) -> None:
     for option in ("--task", "--override"):
         parser.add_argument(option, action="append", required=True)
     options, _ = parser.parse_known_args(arguments)
-    results = Path(os.environ["LOOP_RESULTS"], options.group, options.name)
-    results.mkdir(parents=True, exist_ok=True)
+    checkpoint = Path(os.environ["WEKA_MOUNT"] + options.model.removeprefix("/weka"))
     program = Path(sys.executable).with_name("olmo-eval")
     command: list[Any] = [program, "run", "--harness", options.harness]
     for override in (*options.override, "provider.base_url=cpu"):
         command += ["--override", override]
-    command += ["--model", os.environ["WEKA_MOUNT"] + options.model.removeprefix("/weka")]
-    folders = {name.partition(":")[0]: folder for name, folder in DOMAINS.values()}
+    command += ["--model", checkpoint]
     for task in options.task:
-        name = task.partition(":")[0]
-        data = results / f"{name}.jsonl"
-        lines = [data_line(name, each) for each in documents(folders[name])[: EVALUATED // 5]]
-        data.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        data = checkpoint.parents[1] / "data" / f"{task.partition(':')[0]}.jsonl"
         command += ["--task", task, "--override", f"data_source={data}"]
+    results = Path(os.environ["LOOP_RESULTS"], options.group, options.name)
     command += ["--output-dir", results, "--experiment-name", options.name]
     subprocess.run(command, check=True)
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "tokenizer":
-        save_tokenizer(Path(sys.argv[2]))
+    if sys.argv[1] == "prepare":
+        save_tokenizer(Path(sys.argv[2], "tokenizer"))
+        save_documents(Path(sys.argv[2], "data"))
     else:
         launch(sys.argv[3:])

@@ -32,7 +32,7 @@ main() {
   say "1. Train a model on each mixture of the demo swarm"
   olmix-evalscript collect $GROUP --snapshot "$SNAPSHOT" --no-results -o mixtures
   python "$HERE/models.py" train mixtures/ratios.csv "weka${ROOT#/weka}"
-  [ -z "$OLMO_EVAL" ] || python "$HERE/by_olmo_eval.py" tokenizer "weka${ROOT#/weka}/tokenizer"
+  [ -z "$OLMO_EVAL" ] || python "$HERE/by_olmo_eval.py" prepare "weka${ROOT#/weka}"
   list_files >checkpoint-layout.txt
 
   say "2. Find the checkpoints and evaluate them"
