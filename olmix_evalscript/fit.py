@@ -108,7 +108,7 @@ def _choose_step(step: int | None, counts: Counter[int], variants: int) -> int:
     if step in counts or (step is None and len(common) == 1):
         return step or common[0]
     found = ", ".join(f"{n} ({count} of {variants} variants)" for n, count in counts.most_common(9))
-    problem = f"no results at step {step}" if step else "no single step is that of most variants"
+    problem = f"no results at step {step}" if step else "no step has over half of the variants"
     raise FitError(f"{problem}; there are results at step {found}. Choose one with --step.")
 
 

@@ -24,7 +24,7 @@ BY_HAND = "## More about "  # the first heading of what is written by hand
 def main() -> None:
     """Write the page; what is written by hand stays."""
     by_hand = PAGE.read_text(encoding="utf-8").partition(BY_HAND)[2]
-    text = "# Options\n\nMade from the help by `make options`, but for the end.\n\n"
+    text = "# Options\n\nFrom the help, by `make options`, except for the last sections.\n\n"
     text += f"{commands()}## The script\n\n```text\n{script()}```\n\n{BY_HAND}{by_hand}"
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else PAGE
     path.write_text(text, encoding="utf-8")
