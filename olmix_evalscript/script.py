@@ -59,7 +59,10 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     ):
         if value not in expected:
             raise UsageError(f"{value!r} is not a {what}: expected {', '.join(expected)}")
-    return replace(evaluation, tasks=check_tasks(evaluation.tasks))
+    tasks = check_tasks(evaluation.tasks)
+    for task in (task for task in tasks if task not in evaluation.evaluator.skipped):
+        evaluation.evaluator.task_name(task)
+    return replace(evaluation, tasks=tasks)
 
 
 def evaluation_warnings(evaluation: Evaluation) -> list[str]:

@@ -89,6 +89,7 @@ def test_values_are_read_without_pydantic(environment: dict[str, str]) -> None:
         ),
         (["show", "58362402", "--nonsense"], "--nonsense. Try `olmix-evalscript show --help`."),
         ([*G, "--priority", "high"], "Options of the evaluator go after --."),
+        ([*G, "-t", "lambada:bpb"], "launches nothing for lambada:bpb"),
         (["show", "58362402", "--", "--priority", "high"], "only generate takes arguments after"),
         ([*G, "--since", "yesterday"], "--since: 'yesterday' is not a date"),
         ([*G, "--timeout", "0"], "--timeout: '0' is not a number of seconds"),
