@@ -23,9 +23,8 @@ from beaker import beaker_pb2 as pb2
 from beaker.config import Config
 
 from olmix_evalscript import __version__, listing, yamltext
-from olmix_evalscript.console import Report
 from olmix_evalscript.errors import BeakerError
-from olmix_evalscript.model import STATUSES, Experiment, Search, Task
+from olmix_evalscript.model import STATUSES, Experiment, Report, Search, Task
 from olmix_evalscript.text import shown
 
 PAGE_SIZE = 50  # the server's own limit

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from olmix_evalscript.model import Report
 from olmix_evalscript.text import printable
 
 if TYPE_CHECKING:
@@ -24,14 +25,6 @@ FIRST_LINE = 1.0  # seconds until progress is a line, where no spinner can move
 NEXT_LINE = 10.0  # seconds between two such lines
 COLOURS = {"succeeded": "green", "failed": "red", "canceled": "yellow"}
 COLOURED = rf"(?<![\w-])(?:{'|'.join(COLOURS)})(?![\w-])"  # in no name
-
-
-@dataclass(frozen=True)
-class Report:
-    """Where a slow step reports what it does, without knowing who listens."""
-
-    status: Callable[[str], None]  # what is being done, as a line that may be overwritten
-    detail: Callable[[str], None]  # each call, for those who want to see it
 
 
 @dataclass

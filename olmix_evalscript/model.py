@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -63,6 +63,14 @@ class Search:
     mine: bool = False  # only what the token's owner launched
     since: datetime | None = None  # created at or after
     timeout: float = 120.0  # seconds for all calls together
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where a slow step reports what it does, without knowing who listens."""
+
+    status: Callable[[str], None]  # what is being done, as a line that may be overwritten
+    detail: Callable[[str], None]  # each call, for those who want to see it
 
 
 @dataclass(frozen=True)

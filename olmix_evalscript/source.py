@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from olmix_evalscript.console import Console, Report
+from olmix_evalscript import snapshot
+from olmix_evalscript.console import Console
 from olmix_evalscript.errors import SwarmError, UsageError
-from olmix_evalscript.model import Experiment, Search, Swarm
+from olmix_evalscript.model import Experiment, Report, Search, Swarm
 from olmix_evalscript.swarm import build_swarm, mentions
 from olmix_evalscript.text import in_words
 
@@ -65,8 +66,6 @@ class ExperimentSource:
             EvalScriptError: If Beaker does not give them, or the snapshot cannot be read.
         """
         if self.snapshot is not None:
-            from olmix_evalscript import snapshot
-
             return snapshot.load(self.snapshot, group_id)
         from olmix_evalscript import beaker
 

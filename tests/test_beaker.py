@@ -15,9 +15,8 @@ import pytest
 
 from olmix_evalscript import beaker
 from olmix_evalscript.beaker import parse_spec
-from olmix_evalscript.console import Report
 from olmix_evalscript.errors import BeakerError
-from olmix_evalscript.model import Experiment, Search
+from olmix_evalscript.model import Experiment, Report, Search
 from tests.conftest import Run, Serve
 from tests.desk import LONG, until
 from tests.factories import GROUP

@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from olmix_evalscript import beaker
-from olmix_evalscript.console import Report
 from olmix_evalscript.errors import BeakerError
-from olmix_evalscript.model import Search
+from olmix_evalscript.model import Report, Search
 from tests.conftest import Serve
 from tests.fake_beaker import FakeBeaker, FakeWorkload, evaluations, spec
 
