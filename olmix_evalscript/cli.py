@@ -7,10 +7,10 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, ClassVar, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -18,7 +18,6 @@ from typer.core import TyperCommand, TyperGroup
 from olmix_evalscript import __version__
 from olmix_evalscript.console import Console, open_streams
 from olmix_evalscript.errors import EvalScriptError, UsageError
-from olmix_evalscript.options import GeneralOptions, Panel, Session
 
 PROGRAM = "olmix-evalscript"
 #: What the program's help says of each command, so that it need not load them.
@@ -33,6 +32,67 @@ COMMANDS = {
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+@dataclass(frozen=True)
+class Session:
+    """What every subcommand gets."""
+
+    console: Console
+    extra_arguments: tuple[str, ...]  # for the evaluator
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Options that the help shows together: a subclass is a dataclass whose fields are `opt`s."""
+
+    panel: ClassVar[str]
+
+    def __init_subclass__(cls, panel: str | None = None) -> None:
+        if panel is not None:
+            cls.panel = panel
+
+
+def opt(
+    form: str,
+    help: str,
+    *,
+    default: object = None,
+    parse: Callable[[str], object] | None = None,
+) -> Any:
+    """An option, as the default of a field; ``parse`` turns its text into the field's value.
+
+    Its form is ``-v, --verbose`` of a flag, ``--author USER`` where it takes a value, and
+    ``-t, --task NAME...`` where it may be repeated.
+    """
+    names, _, value = form.replace(", ", ",").partition(" ")
+    kind: Any = str
+    if not value:
+        kind, default = bool, False
+    if value.endswith("..."):
+        kind, default, parse = list[str], (), tuple
+    option = typer.Option(
+        *names.split(","),
+        metavar=value.removesuffix("...") or None,
+        help=help,
+        show_default=False,
+    )
+    return field(default=default, metadata={"typer": option, "kind": kind, "parse": parse})
+
+
+@dataclass(frozen=True)
+class GeneralOptions(Panel, panel="General"):
+    """How much is said; may stand before or after the subcommand."""
+
+    verbose: bool = opt("-v, --verbose", "Show each Beaker call and its time.")
+    quiet: bool = opt("-q, --quiet", "Show only warnings and errors.")
+
+    def console(self, context: typer.Context) -> Console:
+        """The console of this run, as verbose or quiet as asked."""
+        session: Session = context.obj
+        session.console.verbose |= self.verbose
+        session.console.quiet |= self.quiet
+        return session.console
 
 
 def main() -> NoReturn:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import typer
 
-from olmix_evalscript.console import Console
+from olmix_evalscript.cli import Panel, opt
 from olmix_evalscript.cookbook import COOKBOOK
 from olmix_evalscript.errors import UsageError
 from olmix_evalscript.evaluator import Evaluator
@@ -31,52 +31,6 @@ def _checked(group_ids: Any) -> list[str]:  # under Python 3.10 typer fails on l
 
 GroupId = Annotated[str, typer.Argument(metavar="GROUP_ID", hidden=True, callback=check_group_id)]
 GroupIds = Annotated[list[str], typer.Argument(metavar="GROUP_ID", hidden=True, callback=_checked)]
-
-
-@dataclass(frozen=True)
-class Session:
-    """What every subcommand gets."""
-
-    console: Console
-    extra_arguments: tuple[str, ...]  # for the evaluator
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Options that the help shows together: a subclass is a dataclass whose fields are `opt`s."""
-
-    panel: ClassVar[str]
-
-    def __init_subclass__(cls, panel: str | None = None) -> None:
-        if panel is not None:
-            cls.panel = panel
-
-
-def opt(
-    form: str,
-    help: str,
-    *,
-    default: object = None,
-    parse: Callable[[str], object] | None = None,
-) -> Any:
-    """An option, as the default of a field; ``parse`` turns its text into the field's value.
-
-    Its form is ``-v, --verbose`` of a flag, ``--author USER`` where it takes a value, and
-    ``-t, --task NAME...`` where it may be repeated.
-    """
-    names, _, value = form.replace(", ", ",").partition(" ")
-    kind: Any = str
-    if not value:
-        kind, default = bool, False
-    if value.endswith("..."):
-        kind, default, parse = list[str], (), tuple
-    option = typer.Option(
-        *names.split(","),
-        metavar=value.removesuffix("...") or None,
-        help=help,
-        show_default=False,
-    )
-    return field(default=default, metadata={"typer": option, "kind": kind, "parse": parse})
 
 
 def _matching(
@@ -280,18 +234,3 @@ class SafetyOptions(Panel, panel="Safety"):
         "--allow-partial",
         "Skip experiments that cannot be read and, in collect, variants that lack results.",
     )
-
-
-@dataclass(frozen=True)
-class GeneralOptions(Panel, panel="General"):
-    """How much is said; may stand before or after the subcommand."""
-
-    verbose: bool = opt("-v, --verbose", "Show each Beaker call and its time.")
-    quiet: bool = opt("-q, --quiet", "Show only warnings and errors.")
-
-    def console(self, context: typer.Context) -> Console:
-        """The console of this run, as verbose or quiet as asked."""
-        session: Session = context.obj
-        session.console.verbose |= self.verbose
-        session.console.quiet |= self.quiet
-        return session.console

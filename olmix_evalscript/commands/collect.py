@@ -12,7 +12,7 @@ import typer
 
 from olmix_evalscript import config as configs
 from olmix_evalscript import options
-from olmix_evalscript.cli import command
+from olmix_evalscript.cli import GeneralOptions, command
 from olmix_evalscript.commands.common import choose_metrics, find_swarm, warn
 from olmix_evalscript.config import EvalConfig, load_priors
 from olmix_evalscript.console import Console
@@ -49,7 +49,7 @@ def collect(
     variants: options.VariantOptions,
     fit: options.FitOptions,
     safety: options.SafetyOptions,
-    general: options.GeneralOptions,
+    general: GeneralOptions,
 ) -> None:
     """Fetch the results and write the files for olmix fit.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from olmix_evalscript import options
-from olmix_evalscript.cli import EXIT_FAILED, command
+from olmix_evalscript.cli import EXIT_FAILED, GeneralOptions, command
 from olmix_evalscript.commands.common import choose_metrics, find_swarm, warn
 from olmix_evalscript.config import load
 from olmix_evalscript.console import Console
@@ -44,7 +44,7 @@ def generate(
     variants: options.VariantOptions,
     output: options.ScriptOptions,
     safety: options.SafetyOptions,
-    general: options.GeneralOptions,
+    general: GeneralOptions,
 ) -> None:
     """Write the script that evaluates a swarm, and print its path.
 

@@ -6,8 +6,8 @@ import json
 
 import typer
 
-from olmix_evalscript.cli import command
-from olmix_evalscript.options import GeneralOptions, SearchOptions, TableOptions
+from olmix_evalscript.cli import GeneralOptions, command
+from olmix_evalscript.options import SearchOptions, TableOptions
 from olmix_evalscript.swarm import all_swarms
 from olmix_evalscript.tables import SWARM_COLUMNS, Table
 

@@ -7,7 +7,7 @@ import json
 import typer
 
 from olmix_evalscript import options
-from olmix_evalscript.cli import command
+from olmix_evalscript.cli import GeneralOptions, command
 from olmix_evalscript.commands.common import ANYTHING, find_swarm
 from olmix_evalscript.mixtures import mixtures
 from olmix_evalscript.tables import mixture_table, swarm_data, variant_table
@@ -26,7 +26,7 @@ def show(
     finding: options.SwarmOptions,
     variants: options.VariantOptions,
     output: options.ShowOptions,
-    general: options.GeneralOptions,
+    general: GeneralOptions,
 ) -> None:
     """Show a swarm's variants, with checkpoint folders and evaluations, or their mixtures."""
     console = general.console(context)

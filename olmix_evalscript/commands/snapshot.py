@@ -6,10 +6,10 @@ from pathlib import Path
 
 import typer
 
-from olmix_evalscript.cli import command
+from olmix_evalscript.cli import GeneralOptions, command
 from olmix_evalscript.commands.common import ANYTHING, report_swarm
 from olmix_evalscript.files import write_whole
-from olmix_evalscript.options import FileOptions, GeneralOptions, GroupId, SwarmOptions
+from olmix_evalscript.options import FileOptions, GroupId, SwarmOptions
 from olmix_evalscript.snapshot import dump
 
 

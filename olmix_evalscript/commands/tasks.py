@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from olmix_evalscript.cli import command
-from olmix_evalscript.options import Session
+from olmix_evalscript.cli import Session, command
 from olmix_evalscript.tasks import task_set, task_sets
 
 SetName = Annotated[str | None, typer.Argument(metavar="SET", hidden=True)]
