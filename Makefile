@@ -1,6 +1,6 @@
 # make demo    a demo swarm from its snapshot to the files for the fit, in seconds
 # make check   lint, types and the tests that start no other program
-# make test    all tests, under the Python of .venv
+# make test    lint, types and all tests, under the Python of .venv; with coverage where CI is set
 # make pythons the tests that need no other program, under Python 3.10 and 3.13
 # make bench   timings, as ratios measured side by side
 # make loop    the loop for real, with tiny models: trained, evaluated and fitted
@@ -19,7 +19,7 @@ SCRIPTS := tests/test_script_run.py tests/test_docs.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo lint check test pythons bench loop options picture clean
+.PHONY: demo lint check test tests coverage pythons bench loop options picture clean
 
 demo: $(VENV)/runtime
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SOURCE_DATE_EPOCH=$(DEMO_DATE) \
@@ -46,7 +46,12 @@ lint: $(VENV)/installed
 check: lint
 	$(BIN)/python -m pytest -q -n 2 $(SCRIPTS:%=--ignore=%)
 
-test: lint
+test: lint $(if $(CI),coverage,tests)
+
+tests: $(VENV)/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2
+
+coverage: $(VENV)/installed
 	$(BIN)/coverage erase
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/coverage run -m pytest -n 2 $(SCRIPTS:%=--ignore=%)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 $(SCRIPTS)
