@@ -28,11 +28,11 @@ demo: $(VENV)/runtime
 $(VENV)/runtime: pyproject.toml
 	@echo "Installing into $(VENV), once" >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --editable . >&2
+	@$(BIN)/pip install --quiet uv >&2
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable . >&2
 	@touch $@
 
 $(VENV)/installed: $(VENV)/runtime
-	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
 	touch $@
 
