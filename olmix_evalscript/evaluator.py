@@ -44,7 +44,7 @@ class Result:
     date: datetime
     location: str  # file and line
     # Results of one task are comparable if they share:
-    metric: str  # the key of the value
+    metric: str  # the key of the value, and settings that task_hash does not depend on
     num_instances: Any
     task_hash: Any  # of the task's settings
 

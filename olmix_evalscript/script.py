@@ -59,10 +59,15 @@ def check_evaluation(evaluation: Evaluation) -> Evaluation:
     ):
         if value not in expected:
             raise UsageError(f"{value!r} is not a {what}: expected {', '.join(expected)}")
-    tasks = check_tasks(evaluation.tasks)
-    for task in (task for task in tasks if task not in evaluation.evaluator.skipped):
-        evaluation.evaluator.task_name(task)
-    return replace(evaluation, tasks=tasks)
+    evaluation = replace(evaluation, tasks=check_tasks(evaluation.tasks))
+    _task_names(evaluation)
+    return evaluation
+
+
+def _task_names(evaluation: Evaluation) -> tuple[str, ...]:
+    """What the evaluator calls the tasks; those that it does not have are skipped."""
+    name, skipped = evaluation.evaluator.task_name, evaluation.evaluator.skipped
+    return check_tasks(name(task) for task in evaluation.tasks if task not in skipped)
 
 
 def evaluation_warnings(evaluation: Evaluation) -> list[str]:
@@ -102,9 +107,7 @@ def render(swarm: Swarm, evaluation: Evaluation, today: date) -> str:
                     f"the cluster {evaluation.cluster} cannot evaluate checkpoints on {root}: "
                     f"{reason}"
                 )
-    tasks = check_tasks(
-        evaluator.task_name(task) for task in evaluation.tasks if task not in evaluator.skipped
-    )
+    tasks = _task_names(evaluation)
     hf_tasks: tuple[str, ...] = ()
     if backend == "vllm":
         hf_tasks = tuple(task for task in tasks if task in evaluator.not_on_vllm)

